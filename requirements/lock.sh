@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Rewrite every lock in this folder: `make lock`. Needs uv and a package index; nothing else here does.
+#
+# The locks are universal (one file for Python 3.10-3.13 and every platform), carry hashes, and name
+# no index: whoever installs them uses the index that their own pip or uv is set up with.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${UV:-uv}
+export UV_SYSTEM_CERTS=1 UV_PYTHON_DOWNLOADS=never
+
+compile() { # OUTPUT [uv arguments...]
+  local output=$1
+  shift
+  "$uv" pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+    --upgrade --output-file "requirements/$output" "$@"
+}
+
+compile uv.txt - <<<'uv'
+compile dev.txt --extra dev pyproject.toml
+compile sim.txt --extra mujoco pyproject.toml
+compile policy.txt --extra gateway pyproject.toml
+# The two ends of what the link supports: numpy 1 at its floor, numpy 2 at its newest.
+compile numpy1.txt - <<<"numpy==1.24.4 ; python_version < '3.12'
+numpy==1.26.4 ; python_version == '3.12'"
+compile numpy2.txt - <<<'numpy>=2'

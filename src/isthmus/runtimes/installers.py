@@ -1,0 +1,184 @@
+"""The two ways to fill an environment: uv where it can be had, else pip.
+
+Both install exactly what a lock says and check its hashes. Neither names an index: the one that the
+user's machine is set up with is used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.interpreters import Interpreter
+
+Say = Callable[[str], None]
+
+_INSTALL_TIMEOUT = 1800.0  # seconds; PyTorch over a slow line
+
+# Would point a child Python at somebody else's packages.
+_FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+class Installer(Protocol):
+    """Creates environments and installs locked packages into them."""
+
+    name: str
+
+    def create(self, interpreter: Interpreter, folder: Path) -> None:
+        """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
+
+    def install(self, folder: Path, lock: Path) -> None:
+        """Make the packages of the environment exactly those of `lock`."""
+
+
+class UvInstaller:
+    """Uses uv: seconds instead of minutes, and packages shared between environments.
+
+    Args:
+        uv: the executable.
+        environ: as `os.environ`.
+    """
+
+    name = "uv"
+
+    def __init__(self, uv: Path, environ: Mapping[str, str]) -> None:
+        self._uv = os.fspath(uv)
+        # The system's certificates, as pip: a proxy's own authority is known there only.
+        # A second name for the same switch serves older releases of uv.
+        self._environ = {
+            **clean_environ(environ),
+            "UV_SYSTEM_CERTS": "1",
+            "UV_NATIVE_TLS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+
+    def create(self, interpreter: Interpreter, folder: Path) -> None:
+        """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
+        remove_environment(folder)
+        python = os.fspath(interpreter.path)
+        command = [self._uv, "venv", "--quiet", "--no-project", "--python", python, str(folder)]
+        run_tool(command, self._environ)
+
+    def install(self, folder: Path, lock: Path) -> None:
+        """Make the packages of the environment exactly those of `lock`."""
+        options = ["--quiet", "--compile-bytecode"]
+        options += ["--require-hashes"] if has_hashes(lock) else []
+        python = os.fspath(python_of(folder))
+        run_tool([self._uv, "pip", "sync", *options, "--python", python, str(lock)], self._environ)
+
+
+class PipInstaller:
+    """Uses `python -m venv` and its pip: slower, and always there.
+
+    Args:
+        environ: as `os.environ`.
+    """
+
+    name = "pip"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = {**clean_environ(environ), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def create(self, interpreter: Interpreter, folder: Path) -> None:
+        """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
+        if not interpreter.has_venv:
+            raise EnvironmentSetupError(
+                f"{interpreter} cannot make environments: its venv or ensurepip module is missing. "
+                f"Install it (on Debian and Ubuntu: apt install python{interpreter.minor}-venv) "
+                "or put uv on PATH."
+            )
+        remove_environment(folder)
+        run_tool([os.fspath(interpreter.path), "-m", "venv", str(folder)], self._environ)
+
+    def install(self, folder: Path, lock: Path) -> None:
+        """Make the packages of the environment those of `lock`; pip adds and never removes."""
+        options = ["--quiet", *(["--require-hashes"] if has_hashes(lock) else [])]
+        python = os.fspath(python_of(folder))
+        run_tool([python, "-m", "pip", "install", *options, "-r", str(lock)], self._environ)
+
+
+def choose_installer(
+    folder: Path, lock: Path, interpreter: Interpreter, environ: Mapping[str, str], say: Say
+) -> Installer:
+    """Get uv into an environment of its own; else use the one on PATH; else pip.
+
+    Args:
+        folder: where uv's environment is, or is to be made.
+        lock: pins uv.
+        interpreter: makes the environment.
+        environ: as `os.environ`.
+        say: told, in one line, when uv cannot be had.
+    """
+    uv = folder / python_of(folder).parent.name / ("uv.exe" if os.name == "nt" else "uv")
+    if uv.is_file():
+        return UvInstaller(uv, environ)
+    pip = PipInstaller(environ)
+    try:
+        pip.create(interpreter, folder)
+        pip.install(folder, lock)
+    except EnvironmentSetupError as error:
+        on_path = shutil.which("uv", path=environ.get("PATH"))
+        say(f"uv could not be installed ({str(error).splitlines()[0]}); using {on_path or 'pip'}")
+        return UvInstaller(Path(on_path), environ) if on_path else pip
+    return UvInstaller(uv, environ)
+
+
+def python_of(folder: Path) -> Path:
+    """Name the interpreter of the environment in `folder`."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def has_hashes(lock: Path) -> bool:
+    """Tell whether a lock pins what it installs by content."""
+    return "--hash=" in lock.read_text(encoding="utf-8")
+
+
+def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Copy an environment without what would make a Python load another's packages."""
+    return {name: value for name, value in environ.items() if name not in _FOREIGN}
+
+
+def remove_environment(folder: Path) -> None:
+    """Remove an environment; refuse to remove a folder that is something else."""
+    if not folder.exists():
+        return
+    if any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+        raise EnvironmentSetupError(
+            f"expected a virtual environment or nothing at {folder}, found other files; "
+            "move them away"
+        )
+    shutil.rmtree(folder)
+
+
+def run_tool(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Run a tool to its end and return what it printed.
+
+    Raises:
+        EnvironmentSetupError: it could not be started, failed or took too long; with its last
+            words.
+    """
+    try:
+        done = subprocess.run(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=dict(environ),
+            timeout=_INSTALL_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentSetupError(f"could not run {' '.join(command)}: {error}") from error
+    if done.returncode != 0:
+        last_words = "\n".join(done.stdout.strip().splitlines()[-15:])
+        raise EnvironmentSetupError(
+            f"{' '.join(command)} failed with status {done.returncode}:\n{last_words}"
+        )
+    return done.stdout
