@@ -1,0 +1,1 @@
+"""Simulators that speak to the link; one package for each, and none knows another."""
