@@ -1,0 +1,116 @@
+"""`isthmus COMMAND`: one table of commands, each loaded only when it is asked for.
+
+A command is a module with two functions: `configure(parser)` adds its arguments, `run(args)` does
+the work and returns the exit status. So `isthmus --help` loads no policy, and a machine without
+ONNX Runtime can still use every command that does not need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from isthmus import __version__
+from isthmus.errors import Error
+
+EXIT_ERROR = 2  # as argparse: the command could not be carried out as given
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the command table.
+
+    Attributes:
+        module: where `configure` and `run` are.
+        help: one line, for `isthmus --help`.
+    """
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
+    "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
+    "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),
+}
+
+
+class CommandModule(Protocol):
+    """What the module of a command has."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do the work; the exit status."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments after the program's name; None takes those of the process.
+
+    Returns:
+        The exit status: the command's own, 2 for one of our errors, 130 when interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        name = _command_name(arguments)
+        module = _load(COMMANDS[name])
+        parser = argparse.ArgumentParser(
+            prog=f"isthmus {name}",
+            description=_first_paragraph(module),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(parser)
+        return module.run(parser.parse_args(arguments[1:]))
+    except Error as error:
+        print(f"isthmus: {str(error) or type(error).__name__}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; Python's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+
+
+def top_parser() -> argparse.ArgumentParser:
+    """Build the parser that knows the commands' names and nothing of what they take."""
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:{width}}  {row.help}" for name, row in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="isthmus",
+        description="Join a simulator in one Python to a policy in another.",
+        epilog=f"commands:\n{listing}\n\n`isthmus COMMAND --help` says what each takes.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"isthmus {__version__}")
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND")
+    return parser
+
+
+def _command_name(arguments: Sequence[str]) -> str:
+    # Only the first argument is ours; what follows belongs to the command, its --help too.
+    return str(top_parser().parse_args(arguments[:1]).command)
+
+
+def _load(command: Command) -> CommandModule:
+    return cast(CommandModule, import_module(command.module))
+
+
+def _first_paragraph(module: CommandModule) -> str:
+    return (module.__doc__ or "").strip().split("\n\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
