@@ -24,3 +24,9 @@ compile policy.txt --extra gateway pyproject.toml
 compile numpy1.txt - <<<"numpy==1.24.4 ; python_version < '3.12'
 numpy==1.26.4 ; python_version == '3.12'"
 compile numpy2.txt - <<<'numpy>=2'
+
+# PyTorch's builds differ by index in hash, local version and the accelerator's libraries they need.
+# So this lock pins versions without hashes, leaves those libraries to pip, and pip installs it.
+"$uv" pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+  --upgrade --constraint <(echo 'torch==2.13.0') --extra train pyproject.toml |
+  sed -E 's/^(torch==[0-9.]+)\+.*/\1/; /^(cuda|nvidia|triton)[-=]/d' >requirements/train.txt

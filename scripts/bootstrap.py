@@ -32,6 +32,7 @@ from isthmus.runtimes import (  # noqa: E402
     EnvironmentSpec,
     Installer,
     Interpreter,
+    PipInstaller,
     choose_installer,
     choose_pair,
     ensure_environment,
@@ -71,17 +72,21 @@ def preferred(minors: tuple[str, ...]) -> Interpreter:
     return next((by_minor[minor] for minor in minors if minor in by_minor), interpreters()[-1])
 
 
-def build(
-    name: str, lock: str, interpreter: Interpreter, folder: Path | None = None
-) -> Environment:
-    """Build one environment of this checkout, unless it is there already."""
-    spec = EnvironmentSpec(
+def spec_of(name: str, lock: str, folder: Path | None = None) -> EnvironmentSpec:
+    """Describe one environment of this checkout."""
+    return EnvironmentSpec(
         name=name,
         folder=folder or ENVIRONMENTS / name,
         lock=ROOT / "requirements" / f"{lock}.txt",
         source=SOURCE,
     )
-    return ensure_environment(spec, interpreter, installer, say)
+
+
+def build(
+    name: str, lock: str, interpreter: Interpreter, folder: Path | None = None
+) -> Environment:
+    """Build one environment of this checkout, unless it is there already."""
+    return ensure_environment(spec_of(name, lock, folder), interpreter, installer, say)
 
 
 def build_dev() -> list[Environment]:
@@ -90,8 +95,10 @@ def build_dev() -> list[Environment]:
 
 
 def build_train() -> list[Environment]:
-    """Build the one environment that holds PyTorch."""
-    return [build("train", "train", preferred(TRAIN_PREFERENCE))]
+    """Build the one environment that holds PyTorch, by pip: its settings choose the build."""
+    spec = spec_of("train", "train")
+    pip = PipInstaller(os.environ)
+    return [ensure_environment(spec, preferred(TRAIN_PREFERENCE), lambda: pip, say)]
 
 
 def build_sim() -> list[Environment]:
