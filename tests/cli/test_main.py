@@ -1,0 +1,136 @@
+"""The command table, and what every command's errors and signals turn into."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import isthmus
+from isthmus.cli import main as cli
+from isthmus.errors import Error, PolicyLoadError
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A command of one argument, `probe NUMBER`, that exits with the number."""
+    module = ModuleType("probe_command", "Say a number.\n\nMore about it.")
+    module.configure = lambda parser: parser.add_argument("number", type=int)  # type: ignore[attr-defined]
+    module.run = lambda args: args.number  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "probe_command", module)
+    monkeypatch.setitem(cli.COMMANDS, "probe", cli.Command("probe_command", "say a number"))
+    return module
+
+
+def raising(module: ModuleType, error: BaseException) -> None:
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    module.run = run  # type: ignore[attr-defined]
+
+
+def test_the_status_is_the_commands(command: ModuleType) -> None:
+    assert cli.main(["probe", "0"]) == 0
+    assert cli.main(["probe", "7"]) == 7
+
+
+def test_an_error_is_one_readable_line_and_status_2(
+    command: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(command, PolicyLoadError("reach.onnx: expected a manifest, found none"))
+    assert cli.main(["probe", "0"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "isthmus: reach.onnx: expected a manifest, found none\n"
+    assert printed.out == ""
+
+
+def test_an_error_without_words_is_named(
+    command: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(command, Error())
+    assert cli.main(["probe", "0"]) == 2
+    assert capsys.readouterr().err == "isthmus: Error\n"
+
+
+def test_a_fault_of_ours_is_not_hidden(command: ModuleType) -> None:
+    raising(command, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["probe", "0"])
+
+
+def test_interrupted(command: ModuleType) -> None:
+    raising(command, KeyboardInterrupt())
+    assert cli.main(["probe", "0"]) == 130
+
+
+def test_arguments_that_do_not_fit(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["probe", "many"])
+    assert stopped.value.code == 2
+    assert "usage: isthmus probe" in capsys.readouterr().err
+
+
+def test_the_commands_help_is_its_own(
+    command: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["probe", "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert "Say a number." in printed
+    assert "More about it." not in printed
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["--fly"]])
+def test_no_such_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: isthmus" in capsys.readouterr().err
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    for name, row in cli.COMMANDS.items():
+        assert name in printed
+        assert row.help in printed
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"isthmus {isthmus.__version__}\n"
+
+
+def test_as_a_module_it_loads_no_command() -> None:
+    program = (
+        "import sys; from isthmus.cli.main import top_parser; top_parser(); "
+        "print([m for m in sys.modules if m.startswith('isthmus.') or m == 'numpy'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert set(ast.literal_eval(done.stdout)) == {"isthmus.cli", "isthmus.cli.main", "isthmus.errors"}
+
+
+def test_python_dash_m() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "isthmus", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: isthmus {name}" in capsys.readouterr().out
