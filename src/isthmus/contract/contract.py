@@ -10,26 +10,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import ContractError
-from .fields import ActionField, Field
-from .limits import Limits
+from .checks import brief, check_choice, check_keys, check_text, check_whole, listing
+from .fields import RANGES, ActionField, Field
+from .limits import MEANINGS, Limits
 
-__all__ = ["ACTUATORS", "AUTORESET_MODES", "CONTRACT_VERSION", "Contract"]
+__all__ = ["ACTUATORS", "AUTORESET_MODES", "CONTRACT_VERSION", "PACINGS", "Contract"]
 
 CONTRACT_VERSION = 1
 """Version of the JSON form of a contract."""
 
 ACTUATORS: tuple[str, ...] = ("simulated", "real")
 AUTORESET_MODES: tuple[str, ...] = ("disabled", "next_step", "same_step")
+PACINGS: tuple[str, ...] = ("realtime", "lockstep")
 
 MAX_FIELDS = 256
 MAX_CONTROL_DT_NS = 3_600_000_000_000
+
+# Attribute, smallest, largest.
+_WHOLE: tuple[tuple[str, int, int], ...] = (
+    ("control_dt_ns", 1, MAX_CONTROL_DT_NS),
+    ("obs_version", 1, 1_000_000),
+    ("action_version", 1, 1_000_000),
+    ("horizon", 1, 1),
+)
 
 AnyField = TypeVar("AnyField", bound=Field)
 
@@ -64,67 +74,76 @@ class Contract:
     obs_version: int = 1
     action_version: int = 2
     horizon: int = 1
-    limits: Mapping[str, Limits] = field(default_factory=dict)
+    # Out of __hash__ only: a mapping has none.
+    limits: Mapping[str, Limits] = field(default_factory=dict, hash=False)
     robot_id: str = ""
 
     def __post_init__(self) -> None:
         """Check the parts against each other."""
-        object.__setattr__(self, "observation", tuple(self.observation))
-        object.__setattr__(self, "action", tuple(self.action))
+        object.__setattr__(self, "observation", _fields("observation", self.observation, Field))
+        object.__setattr__(self, "action", _fields("action", self.action, ActionField))
+        if not isinstance(self.limits, Mapping):
+            raise ContractError(f"limits: expected a mapping, got {type(self.limits).__name__}")
         object.__setattr__(self, "limits", MappingProxyType(dict(self.limits)))
-        _check_fields("observation", self.observation, Field)
-        _check_fields("action", self.action, ActionField)
-        _check_choice("actuator", self.actuator, ACTUATORS)
-        _check_choice("autoreset_mode", self.autoreset_mode, AUTORESET_MODES)
-        _check_whole("control_dt_ns", self.control_dt_ns, 1, MAX_CONTROL_DT_NS)
-        for name in ("obs_version", "action_version"):
-            _check_whole(name, getattr(self, name), 1, 1_000_000)
-        if self.horizon != 1:
-            raise ContractError(f"horizon must be 1 in this version, got {self.horizon!r}")
+        check_choice("actuator", self.actuator, ACTUATORS)
+        check_choice("autoreset_mode", self.autoreset_mode, AUTORESET_MODES)
+        for name, low, high in _WHOLE:
+            check_whole(name, getattr(self, name), low, high)
         for text in ("name", "robot_id"):
-            if not isinstance(getattr(self, text), str):
-                raise ContractError(f"{text} must be text, got {getattr(self, text)!r}")
+            check_text(text, getattr(self, text))
+        observation = {f.name: f for f in self.observation}
         for action in self.action:
-            self._check_measured(action)
+            action.check_measured(observation)
         for name, limits in self.limits.items():
             self._check_limits(name, limits)
 
-    def _check_measured(self, action: ActionField) -> None:
-        for key in ("measured_position", "measured_velocity"):
-            name = getattr(action, key)
-            if not name:
-                continue
-            measured = next((f for f in self.observation if f.name == name), None)
-            if measured is None:
-                raise ContractError(
-                    f"action {action.name!r}: {key} names {name!r}, which is no observation field"
-                )
-            if measured.shape != action.shape or not measured.is_float:
-                raise ContractError(
-                    f"action {action.name!r} {action.shape}: {key} {name!r} is "
-                    f"{measured.dtype} {measured.shape}; it must be float and of the same shape"
-                )
-            if action.labels and measured.labels and action.labels != measured.labels:
-                raise ContractError(
-                    f"action {action.name!r} and {key} {name!r} name different joints, or in "
-                    f"another order: {list(action.labels)} and {list(measured.labels)}"
-                )
-
     def _check_limits(self, name: str, limits: Limits) -> None:
         if not isinstance(limits, Limits):
-            raise ContractError(f"limits of {name!r}: expected Limits, got {limits!r}")
+            raise ContractError(f"limits of {brief(name)}: expected Limits, got {brief(limits)}")
         action = next((f for f in self.action if f.name == name), None)
         if action is None:
-            raise ContractError(f"limits name {name!r}, which is no action field")
-        size = action.shape[-1] if action.shape else 1
-        if limits.size not in (None, size):
             raise ContractError(
-                f"limits of {name!r} have {limits.size} entries; the field's last axis has {size}"
+                f"limits name {brief(name)}, which is no action field; "
+                f"there are {listing(f.name for f in self.action)}"
+            )
+        if limits.size not in (None, action.last):
+            raise ContractError(
+                f"limits of {name!r} have {limits.size} entries; "
+                f"the field's last axis has {action.last}"
             )
         bounded = limits.low is not None or limits.high is not None
         if bounded and action.semantics == "delta" and not action.measured_position:
             raise ContractError(
                 f"action {name!r}: position limits of a delta need measured_position"
+            )
+        if limits.max_acceleration is not None and not MEANINGS[action.semantics][2]:
+            raise ContractError(
+                f"limits of {name!r}: max_acceleration means nothing for {action.semantics}; "
+                "leave it out"
+            )
+        low, high = RANGES[action.dtype]
+        for number in (*(limits.low or ()), *(limits.high or ())):
+            if not low <= number <= high:
+                raise ContractError(
+                    f"limits of {name!r}: {number} is outside {action.dtype}; "
+                    "leave it out if unbounded"
+                )
+
+    def check_pacing(self, pacing: str) -> None:
+        """Check that this contract may be driven at a pacing.
+
+        Args:
+            pacing: one of `PACINGS`.
+
+        Raises:
+            ContractError: an unknown pacing, or a real actuator under lockstep.
+        """
+        check_choice("pacing", pacing, PACINGS)
+        if pacing == "lockstep" and self.actuator == "real":
+            raise ContractError(
+                f"contract {self.name!r}: a real actuator cannot run in lockstep, which has no "
+                "deadline and no fallback: a robot cannot wait for an answer. Use pacing "
+                "'realtime', or actuator 'simulated' if this is a simulator"
             )
 
     @property
@@ -134,9 +153,29 @@ class Contract:
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """Every label of every field, each once, in order of first appearance."""
-        labels = (label for f in (*self.observation, *self.action) for label in f.labels)
+        """The joints this contract commands, each once, in order of first appearance.
+
+        They are the labels of the action fields, or of what these measure. A contract whose
+        actions name none may still observe some: then every label counts.
+        """
+        measured = {f.measured_position for f in self.action}
+        measured |= {f.measured_velocity for f in self.action}
+        named = [*self.action, *(f for f in self.observation if f.name in measured)]
+        labels = [label for f in named for label in f.labels]
+        labels = labels or [label for f in self.observation for label in f.labels]
         return tuple(dict.fromkeys(labels))
+
+    def field(self, name: str) -> Field:
+        """The action field of this name, or else the observation field.
+
+        Raises:
+            ContractError: there is none.
+        """
+        for found in (*self.action, *self.observation):
+            if found.name == name:
+                return found
+        names = listing(f.name for f in (*self.observation, *self.action))
+        raise ContractError(f"no field {brief(name)}; there are {names}")
 
     def interface(self) -> dict[str, Any]:
         """What is hashed: strings, integers and lists of them."""
@@ -166,7 +205,8 @@ class Contract:
                 },
                 "limits": {
                     name: {key: [v.hex() for v in values] for key, values in bounds.items()}
-                    for name, bounds in sorted((n, li.to_dict()) for n, li in self.limits.items())
+                    for name, bounds in ((n, li.to_dict()) for n, li in self.limits.items())
+                    if bounds
                 },
             }
         )
@@ -207,35 +247,29 @@ class Contract:
             ContractError: a key is missing, unknown or of the wrong type, or the parts
                 contradict each other.
         """
-        if not isinstance(data, Mapping):
-            raise ContractError(f"contract: expected an object, got {type(data).__name__}")
-        unknown = [key for key in data if key not in _KEYS]
-        if unknown:
+        found = check_keys("contract", data, _KEYS, ("observation", "action", "control_dt_ns"))
+        version = found.get("contract_version", CONTRACT_VERSION)
+        if type(version) is not int or version != CONTRACT_VERSION:
             raise ContractError(
-                f"contract: unknown keys {', '.join(map(repr, unknown))}; "
-                f"known keys: {', '.join(_KEYS)}"
+                f"contract_version {brief(version)}: this isthmus reads {CONTRACT_VERSION}"
             )
-        missing = [key for key in ("observation", "action", "control_dt_ns") if key not in data]
-        if missing:
-            raise ContractError(f"contract: keys missing: {', '.join(missing)}")
-        version = data.get("contract_version", CONTRACT_VERSION)
-        if version != CONTRACT_VERSION:
-            raise ContractError(
-                f"contract_version {version!r}: this isthmus reads version {CONTRACT_VERSION}"
-            )
-        values = {key: value for key, value in data.items() if key != "contract_version"}
+        values = {key: value for key, value in found.items() if key != "contract_version"}
         values.setdefault("name", "")
         values["observation"] = tuple(
-            Field.from_dict(item) for item in _list("observation", data["observation"])
+            Field.from_dict(item) for item in _list("observation", found["observation"])
         )
         values["action"] = tuple(
-            ActionField.from_dict(item) for item in _list("action", data["action"])
+            ActionField.from_dict(item) for item in _list("action", found["action"])
         )
-        limits = data.get("limits", {})
+        limits = found.get("limits", {})
         if not isinstance(limits, Mapping):
             raise ContractError(f"limits: expected an object, got {type(limits).__name__}")
         values["limits"] = {name: Limits.from_dict(item) for name, item in limits.items()}
         return cls(**values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only mapping cannot be copied by the copy protocol; the JSON form can.
+        return (Contract.from_dict, (self.to_dict(),))
 
 
 _KEYS: tuple[str, ...] = (
@@ -262,26 +296,19 @@ def _digest(value: Mapping[str, Any]) -> str:
 def _list(what: str, value: object) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise ContractError(f"{what}: expected a list of fields, got {type(value).__name__}")
+    if not 0 < len(value) <= MAX_FIELDS:
+        raise ContractError(f"{what}: expected 1 to {MAX_FIELDS} fields, got {len(value)}")
     return list(value)
 
 
-def _check_fields(side: str, found: Iterable[Field], kind: type[AnyField]) -> None:
+def _fields(side: str, value: object, kind: type[AnyField]) -> tuple[AnyField, ...]:
+    found = _list(side, value)
     names: set[str] = set()
     for item in found:
-        if not isinstance(item, kind):
-            raise ContractError(f"{side}: expected {kind.__name__}, got {item!r}")
+        # Exactly this kind: an action field among the observations would not read back.
+        if type(item) is not kind:
+            raise ContractError(f"{side}: expected {kind.__name__}, got {brief(item)}")
         if item.name in names:
             raise ContractError(f"{side}: duplicate field name {item.name!r}")
         names.add(item.name)
-    if not names or len(names) > MAX_FIELDS:
-        raise ContractError(f"{side}: expected 1 to {MAX_FIELDS} fields, got {len(names)}")
-
-
-def _check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ContractError(f"{name} {value!r}: use one of {', '.join(allowed)}")
-
-
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ContractError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+    return tuple(found)

@@ -7,31 +7,38 @@ A field describes the array of ONE environment; on the wire every array has a le
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ContractError
-from .units import UNITS
+from .checks import brief, check_choice, check_keys, check_name, check_text, finite
+from .units import RATES, UNITS
 
-__all__ = ["DTYPES", "FALLBACKS", "REFERENCES", "SEMANTICS", "ActionField", "Field"]
+if TYPE_CHECKING:
+    import numpy as np
 
-DTYPES: tuple[str, ...] = (
-    "float32",
-    "float64",
-    "float16",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-)
+__all__ = ["DTYPES", "FALLBACKS", "RANGES", "REFERENCES", "SEMANTICS", "ActionField", "Field"]
+
+RANGES: dict[str, tuple[float, float]] = {
+    "float32": (-3.4028234663852886e38, 3.4028234663852886e38),
+    "float64": (-1.7976931348623157e308, 1.7976931348623157e308),
+    "float16": (-65504.0, 65504.0),
+    "int8": (-(2**7), 2**7 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint8": (0, 2**8 - 1),
+    "uint16": (0, 2**16 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
+    "bool": (0, 1),
+}
+"""Dtype -> its smallest and largest finite value."""
+
+DTYPES: tuple[str, ...] = tuple(RANGES)
 """Dtypes that cross. Object, string and structured arrays never do."""
 
 SEMANTICS: dict[str, tuple[str, ...]] = {
@@ -58,7 +65,6 @@ FALLBACKS: dict[str, str] = {
 REFERENCES: tuple[str, ...] = ("target", "measured")
 """What a delta is added to: the last commanded target, or the measured position."""
 
-MAX_NAME_LENGTH = 128
 MAX_DIMENSIONS = 8
 MAX_ELEMENTS = 1 << 28
 
@@ -86,40 +92,36 @@ class Field:
 
     def __post_init__(self) -> None:
         """Check, and turn lists into tuples."""
-        object.__setattr__(self, "shape", _shape(self.name, self.shape))
-        object.__setattr__(self, "labels", _names(self.name, self.labels))
-        if not isinstance(self.name, str) or not 0 < len(self.name) <= MAX_NAME_LENGTH:
-            raise ContractError(
-                f"field name {self.name!r}: expected 1 to {MAX_NAME_LENGTH} characters"
-            )
-        if not self.name.isprintable():
-            raise ContractError(f"field name {self.name!r}: holds unprintable characters")
-        if self.dtype not in DTYPES:
-            raise ContractError(
-                f"field {self.name!r}: dtype {self.dtype!r} cannot cross; "
-                f"use one of {', '.join(DTYPES)}"
-            )
-        if self.unit not in UNITS:
-            known = ", ".join(unit for unit in UNITS if unit)
-            raise ContractError(
-                f"field {self.name!r}: unknown unit {self.unit!r}; use one of {known}, "
-                "or the empty string"
-            )
+        check_name("field name", self.name)
+        what = f"field {self.name!r}"
+        object.__setattr__(self, "shape", _shape(what, self.shape))
+        object.__setattr__(self, "labels", _labels(what, self.labels))
+        check_choice(f"{what}: dtype", self.dtype, DTYPES, " cannot cross")
+        check_choice(f"{what}: unknown unit", self.unit, UNITS)
         if self.labels and (not self.shape or self.shape[-1] != len(self.labels)):
             raise ContractError(
-                f"field {self.name!r}: {len(self.labels)} labels for shape {self.shape}; "
+                f"{what}: {len(self.labels)} labels for shape {self.shape}; "
                 "labels name the entries of the last axis"
             )
 
-    @property
+    @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype as numpy's, little-endian."""
-        return np.dtype(self.dtype).newbyteorder("<")
+        # Here, not above: contracts are read and hashed where numpy is absent too.
+        import numpy as np
+
+        dtype: np.dtype[Any] = np.dtype(self.dtype).newbyteorder("<")
+        return dtype
 
     @property
     def is_float(self) -> bool:
         """True if values can be non-finite."""
         return self.dtype.startswith("float")
+
+    @property
+    def last(self) -> int:
+        """Length of the last axis, which labels and limits count; 1 for a scalar."""
+        return self.shape[-1] if self.shape else 1
 
     @property
     def width(self) -> int:
@@ -176,59 +178,103 @@ class ActionField(Field):
     def __post_init__(self) -> None:
         """Check, and choose the default fallback."""
         super().__post_init__()
-        if self.semantics not in SEMANTICS:
-            raise ContractError(
-                f"action {self.name!r}: unknown semantics {self.semantics!r}; "
-                f"use one of {', '.join(SEMANTICS)}"
-            )
-        if self.reference not in REFERENCES:
-            raise ContractError(
-                f"action {self.name!r}: unknown reference {self.reference!r}; "
-                f"use one of {', '.join(REFERENCES)}"
-            )
+        what = f"action {self.name!r}"
+        check_choice(f"{what}: unknown semantics", self.semantics, SEMANTICS)
+        check_choice(f"{what}: unknown reference", self.reference, REFERENCES)
+        for key in ("measured_position", "measured_velocity"):
+            check_text(f"{what}: {key}", getattr(self, key))
         if self.semantics != "opaque" and not self.is_float:
             raise ContractError(
-                f"action {self.name!r}: {self.semantics} needs a float dtype, not {self.dtype}; "
+                f"{what}: {self.semantics} needs a float dtype, not {self.dtype}; "
                 "use semantics 'opaque' for discrete actions"
             )
-        self._check_fallback()
-
-    def _check_fallback(self) -> None:
-        allowed = SEMANTICS[self.semantics]
-        if not self.fallback:
-            if self.semantics == "opaque":
-                raise ContractError(
-                    f"action {self.name!r}: an opaque action must name its fallback: "
-                    f"one of {', '.join(allowed)}"
-                )
-            object.__setattr__(self, "fallback", allowed[0])
-        if self.fallback not in allowed:
-            why = " (position 0 drives to the zero pose)" if self.semantics == "position" else ""
-            why = " (torque 0 drops the arm)" if self.semantics == "torque" else why
-            raise ContractError(
-                f"action {self.name!r}: fallback {self.fallback!r} is not allowed for "
-                f"{self.semantics}{why}; use one of {', '.join(allowed)}"
-            )
-        value = tuple(float(v) for v in self.fallback_value)
-        object.__setattr__(self, "fallback_value", value)
-        size = self.shape[-1] if self.shape else 1
-        if self.fallback == "value" and len(value) not in (1, size):
-            raise ContractError(
-                f"action {self.name!r}: fallback 'value' needs fallback_value of 1 or {size} "
-                f"numbers, got {len(value)}"
-            )
-        if not all(math.isfinite(v) for v in value):
-            raise ContractError(f"action {self.name!r}: fallback_value must be finite")
-        if self.fallback == "hold" and self.semantics in ("position", "delta"):
-            self._need_measured("hold")
         if self.semantics == "delta" and self.reference == "measured":
             self._need_measured("reference 'measured'")
+        self._check_fallback(what)
+        self._check_fallback_value(what)
 
-    def _need_measured(self, what: str) -> None:
+    def _check_fallback(self, what: str) -> None:
+        allowed = SEMANTICS[self.semantics]
+        if self.fallback == "" and self.semantics == "opaque":
+            raise ContractError(
+                f"{what}: an opaque action must name its fallback: one of {', '.join(allowed)}"
+            )
+        if self.fallback == "":
+            object.__setattr__(self, "fallback", allowed[0])
+        why = f" is not allowed for {self.semantics}{_WHY_NOT_ZERO.get(self.semantics, '')}"
+        check_choice(f"{what}: fallback", self.fallback, allowed, why)
+        if self.fallback == "hold" and self.semantics in ("position", "delta"):
+            self._need_measured("fallback 'hold'")
+
+    def _check_fallback_value(self, what: str) -> None:
+        value = finite(f"{what}: fallback_value", self.fallback_value)
+        object.__setattr__(self, "fallback_value", value)
+        if self.fallback != "value":
+            if value:
+                raise ContractError(
+                    f"{what}: fallback_value is given but fallback is {self.fallback!r}; "
+                    "leave one out, or use fallback 'value'"
+                )
+            return
+        if len(value) not in (1, self.last):
+            sizes = "1 number" if self.last == 1 else f"1 or {self.last} numbers"
+            raise ContractError(
+                f"{what}: fallback 'value' needs fallback_value of {sizes}, got {len(value)}"
+            )
+        low, high = RANGES[self.dtype]
+        for number in value:
+            if not low <= number <= high or not (self.is_float or number.is_integer()):
+                raise ContractError(f"{what}: fallback_value {number} is no {self.dtype}")
+
+    def _need_measured(self, reason: str) -> None:
         if not self.measured_position:
             raise ContractError(
-                f"action {self.name!r}: {what} needs measured_position, the observation field "
+                f"action {self.name!r}: {reason} needs measured_position, the observation field "
                 "that holds the measured position"
+            )
+
+    def check_measured(self, observation: Mapping[str, Field]) -> None:
+        """Check the observation fields this action names as its measurements.
+
+        Raises:
+            ContractError: one is missing, or differs from the action in shape, joints or unit.
+        """
+        for key in ("measured_position", "measured_velocity"):
+            name = getattr(self, key)
+            if name and name not in observation:
+                raise ContractError(
+                    f"action {self.name!r}: {key} names {name!r}, which is no observation field; "
+                    f"there are {', '.join(map(repr, observation))}"
+                )
+            if name:
+                self._check_same_joints(key, observation[name])
+                self._check_unit(key, observation[name])
+
+    def _check_same_joints(self, key: str, measured: Field) -> None:
+        if measured.shape != self.shape or not measured.is_float:
+            raise ContractError(
+                f"action {self.name!r} {self.shape}: {key} {measured.name!r} is "
+                f"{measured.dtype} {measured.shape}; it must be float and of the same shape"
+            )
+        if self.labels and measured.labels and self.labels != measured.labels:
+            raise ContractError(
+                f"action {self.name!r} and {key} {measured.name!r} name different joints, or in "
+                f"another order: {brief(list(self.labels))} and {brief(list(measured.labels))}"
+            )
+
+    def _check_unit(self, key: str, measured: Field) -> None:
+        """Holding a pose measured in degrees by a command in radians would be a jump."""
+        expected = {
+            ("position", "measured_position"): self.unit,
+            ("delta", "measured_position"): self.unit,
+            ("velocity", "measured_velocity"): self.unit,
+            ("position", "measured_velocity"): RATES.get(self.unit, ""),
+            ("delta", "measured_velocity"): RATES.get(self.unit, ""),
+        }.get((self.semantics, key), "")
+        if expected and measured.unit and measured.unit != expected:
+            raise ContractError(
+                f"action {self.name!r} is in {self.unit!r}, so {key} {measured.name!r} must be in "
+                f"{expected!r}, not {measured.unit!r}"
             )
 
     def interface(self) -> dict[str, Any]:
@@ -282,53 +328,44 @@ _ACTION_KEYS: dict[str, type] = {
 _REQUIRED_KEYS = ("name", "shape", "dtype")
 
 
-def _keywords(what: str, data: Mapping[str, Any], keys: Mapping[str, type]) -> dict[str, Any]:
-    if not isinstance(data, Mapping):
-        raise ContractError(f"{what}: expected an object, got {type(data).__name__}")
-    name = data.get("name", "?")
-    for key in _REQUIRED_KEYS:
-        if key not in data:
-            raise ContractError(f"{what} {name!r}: key {key!r} is missing")
-    for key, value in data.items():
-        if key not in keys:
-            raise ContractError(
-                f"{what} {name!r}: unknown key {key!r}; known keys: {', '.join(keys)}"
-            )
+_WHY_NOT_ZERO = {
+    "position": " (position 0 drives to the zero pose)",
+    "torque": " (torque 0 drops the arm)",
+}
+
+
+def _keywords(what: str, data: object, keys: Mapping[str, type]) -> dict[str, Any]:
+    found = check_keys(what, data, keys, _REQUIRED_KEYS)
+    what = f"{what} {brief(found['name'])}"
+    for key, value in found.items():
         if not isinstance(value, (tuple, list) if keys[key] is list else keys[key]):
-            raise ContractError(
-                f"{what} {name!r}: {key!r} must be {keys[key].__name__}, "
-                f"got {type(value).__name__}"
-            )
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
-    for number in values.get("fallback_value", ()):
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ContractError(f"{what} {name!r}: fallback_value must hold numbers")
-    return values
+            word = "text" if keys[key] is str else "a list"
+            raise ContractError(f"{what}: {key!r} must be {word}, got {type(value).__name__}")
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
 
 
-def _shape(name: object, shape: object) -> tuple[int, ...]:
+def _shape(what: str, shape: object) -> tuple[int, ...]:
     if not isinstance(shape, (tuple, list)):
-        raise ContractError(f"field {name!r}: shape must be a tuple of integers, got {shape!r}")
+        raise ContractError(f"{what}: shape must be a tuple of integers, got {brief(shape)}")
     for size in shape:
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
             raise ContractError(
-                f"field {name!r}: shape {tuple(shape)!r} must hold whole numbers of at least 1"
+                f"{what}: shape {brief(shape)} must hold whole numbers of at least 1"
             )
     if len(shape) > MAX_DIMENSIONS or math.prod(int(s) for s in shape) > MAX_ELEMENTS:
         raise ContractError(
-            f"field {name!r}: shape {tuple(shape)!r} is too large; at most {MAX_DIMENSIONS} "
+            f"{what}: shape {brief(shape)} is too large; at most {MAX_DIMENSIONS} "
             f"axes and {MAX_ELEMENTS} elements"
         )
     return tuple(int(size) for size in shape)
 
 
-def _names(name: object, labels: object) -> tuple[str, ...]:
+def _labels(what: str, labels: object) -> tuple[str, ...]:
     if not isinstance(labels, (tuple, list)):
-        raise ContractError(f"field {name!r}: labels must be a list of names, got {labels!r}")
+        raise ContractError(f"{what}: labels must be a list of names, got {brief(labels)}")
+    seen: set[str] = set()
     for label in labels:
-        if not isinstance(label, str) or not 0 < len(label) <= MAX_NAME_LENGTH:
-            raise ContractError(f"field {name!r}: label {label!r} is not a name")
-    if len(set(labels)) != len(labels):
-        twice = sorted({label for label in labels if list(labels).count(label) > 1})
-        raise ContractError(f"field {name!r}: duplicate labels {', '.join(twice)}")
+        if check_name(f"{what}: label", label) in seen:
+            raise ContractError(f"{what}: duplicate label {label!r}")
+        seen.add(label)
     return tuple(labels)

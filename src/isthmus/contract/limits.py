@@ -1,26 +1,24 @@
-"""Limits: what the robot can take, apart from what a policy must match.
-
-    ==========  =======================  ==============================  =======================
-    semantics   low, high bound          max_rate bounds                 max_acceleration bounds
-    ==========  =======================  ==============================  =======================
-    position    the command              |change of target| per second   change of that speed
-    delta       reference + delta        |delta| per second              change of that speed
-    velocity    the command              |command|                       |change of command| per s
-    torque      the command              |change of command| per second  not used
-    opaque      the command              |change of command| per second  not used
-    ==========  =======================  ==============================  =======================
-"""
+"""Limits: what the robot can take, apart from what a policy must match."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import ContractError
+from .checks import check_keys, finite
 
-__all__ = ["Limits"]
+__all__ = ["MEANINGS", "Limits"]
+
+MEANINGS: dict[str, tuple[str, str, str]] = {
+    "position": ("the command", "|change of target| per second", "change of that speed per second"),
+    "delta": ("reference + delta", "|delta| per second", "change of that speed per second"),
+    "velocity": ("the command", "|command|", "|change of command| per second"),
+    "torque": ("the command", "|change of command| per second", ""),
+    "opaque": ("the command", "|change of command| per second", ""),
+}
+"""Semantics -> what `low` and `high`, `max_rate` and `max_acceleration` bound ("": nothing)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Limits:
     """Bounds of one action field, one number per entry of its last axis; None = unbounded.
 
     Attributes:
-        low: smallest allowed value (meaning by semantics, see the module's table).
+        low: smallest allowed value (of what, by semantics: see `MEANINGS`).
         high: largest allowed value; at least `low`.
         max_rate: per second, > 0.
         max_acceleration: per second squared, > 0.
@@ -48,7 +46,9 @@ class Limits:
         for name in _NAMES:
             value = getattr(self, name)
             if value is not None:
-                numbers = _numbers(name, value)
+                numbers = finite(name, value)
+                if not numbers:
+                    raise ContractError(f"{name} is empty; leave it out if unbounded")
                 object.__setattr__(self, name, numbers)
                 sizes.add(len(numbers))
         if len(sizes) > 1:
@@ -58,7 +58,7 @@ class Limits:
                 if number <= 0:
                     raise ContractError(f"{name} must be greater than 0, got {number}")
         if self.low is not None and self.high is not None:
-            for index, (low, high) in enumerate(zip(self.low, self.high)):
+            for index, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
                 if low > high:
                     raise ContractError(f"low > high at entry {index}: {low} > {high}")
 
@@ -96,28 +96,11 @@ class Limits:
         Raises:
             ContractError: an unknown key, or a value that is not a list of numbers.
         """
-        if not isinstance(data, Mapping):
-            raise ContractError(f"limits: expected an object, got {type(data).__name__}")
-        for key in data:
-            if key not in _NAMES:
-                raise ContractError(
-                    f"limits: unknown key {key!r}; known keys: {', '.join(_NAMES)}"
-                )
-        return cls(**data)
+        found = check_keys("limits", data, _NAMES)
+        return cls(**{key: () if value is None else value for key, value in found.items()})
 
 
 _NAMES: tuple[str, ...] = tuple(field.name for field in fields(Limits))
-
-
-def _numbers(name: str, value: object) -> tuple[float, ...]:
-    if not isinstance(value, (tuple, list)) or not value:
-        raise ContractError(f"{name} must be a list of numbers, got {value!r}")
-    for number in value:
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise ContractError(f"{name} must hold numbers, got {number!r}")
-        if not math.isfinite(number):
-            raise ContractError(f"{name} must be finite, got {number!r}; leave it out if unbounded")
-    return tuple(float(number) for number in value)
 
 
 def _combine(
@@ -129,4 +112,4 @@ def _combine(
         return theirs if ours is None else ours
     if len(ours) != len(theirs):
         raise ContractError(f"limits for {len(ours)} entries meet limits for {len(theirs)}")
-    return tuple(pick(a, b) for a, b in zip(ours, theirs))
+    return tuple(pick(a, b) for a, b in zip(ours, theirs, strict=True))

@@ -5,7 +5,7 @@ A unit is a label, never a conversion: two sides that disagree are refused, not 
 
 from __future__ import annotations
 
-__all__ = ["UNITS"]
+__all__ = ["RATES", "UNITS"]
 
 UNITS: dict[str, str] = {
     "": "no unit: counts, classes, pixels, normalised values",
@@ -33,3 +33,6 @@ UNITS: dict[str, str] = {
     "normalized": "scaled to -1..1 or 0..1 by the producer",
 }
 """Unit name -> what it measures. SI first; the two quaternion orders are told apart on purpose."""
+
+RATES: dict[str, str] = {"rad": "rad/s", "deg": "deg/s", "m": "m/s"}
+"""Unit of a position -> unit of its velocity."""
