@@ -67,6 +67,14 @@ def oldest_python(pytestconfig: pytest.Config) -> Environment:
 
 
 @pytest.fixture(scope="session")
+def newest_python(pytestconfig: pytest.Config) -> Environment:
+    """The environment with numpy alone on the newest Python found, with the newest numpy."""
+    if not bare_environments():
+        _missing(pytestconfig, "an environment for another Python (.envs/test-*)")
+    return bare_environments()[-1]
+
+
+@pytest.fixture(scope="session")
 def sim_runtime(pytestconfig: pytest.Config) -> Environment:
     """The simulator's runtime, as `make demo` uses it: numpy, MuJoCo, Gymnasium."""
     return _runtime(pytestconfig, "sim")
