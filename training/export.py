@@ -85,7 +85,9 @@ def export(model: PPO, path: Path, provenance: dict[str, Any]) -> float:
     path.parent.mkdir(parents=True, exist_ok=True)
     layers = layers_of(model)
     npz = path.with_suffix(".npz")
-    arrays = {f"{kind}{i}": a for i, pair in enumerate(layers) for kind, a in zip("wb", pair)}
+    arrays = {
+        f"{kind}{i}": a for i, pair in enumerate(layers) for kind, a in zip("wb", pair, strict=True)
+    }
     np.savez(npz, **arrays)  # type: ignore[arg-type]
     _write_onnx(layers, path)
     difference = _parity(model, path, npz)

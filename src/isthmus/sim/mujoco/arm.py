@@ -19,6 +19,9 @@ __all__ = ["CAMERAS", "Arm"]
 CAMERAS: tuple[str, ...] = ("overview", "side", "top")
 """Cameras the MJCF places."""
 
+RAMP_STEPS = 4
+"""In how many parts a change of target is spread over its control step."""
+
 
 class Arm:
     """One simulated arm that follows joint targets.
@@ -41,6 +44,7 @@ class Arm:
         self._renderer: Any = None
         self.nominal = self._applied(action_delay=0)
         self.substeps = round(CONTROL_DT_NS / 1e9 / self._model.opt.timestep)
+        self._ramp = np.linspace(0.0, 1.0, RAMP_STEPS + 1)[1:, None]
 
     @property
     def q(self) -> NDArray[np.float64]:
@@ -80,11 +84,16 @@ class Arm:
     def step(self, target: ArrayLike) -> None:
         """Run one control step towards joint targets.
 
+        The drives are led there at a steady speed, as bus servos do when the command carries the
+        speed that fits the step; a jump of 40 ms would make them race and wait.
+
         Args:
             target: (6,), rad.
         """
-        self._data.ctrl[:] = target
-        mujoco.mj_step(self._model, self._data, nstep=self.substeps)
+        last = self._data.ctrl.copy()
+        for ctrl in last + self._ramp * (np.asarray(target) - last):
+            self._data.ctrl[:] = ctrl
+            mujoco.mj_step(self._model, self._data, nstep=self.substeps // RAMP_STEPS)
         # mj_step leaves body poses one physics step behind the joints.
         mujoco.mj_kinematics(self._model, self._data)
 

@@ -3,8 +3,8 @@
 One `Reach` is one arm with one goal. It knows nothing of Gymnasium: `env.py` and `vector.py` wrap
 it for one arm and for many in one process.
 
-A step: the delta received is held to the arm's limits (speed, acceleration, position), becomes a
-new joint target, waits `action_delay` control steps in a queue, and drives the physics for 40 ms.
+A step: the delta received is held to the arm's speed and position limits, becomes a new joint
+target, waits `action_delay` control steps in a queue, and drives the physics for 40 ms.
 An episode is 60 steps and never ends early, so holding still at the goal is part of the task.
 """
 
@@ -21,7 +21,7 @@ from ...errors import ContractError
 from .arm import Arm
 from .kinematics import joint_limits, link_frames, tip_position
 from .randomization import RandomizationRanges
-from .spec import CONTROL_DT_NS, JOINT_NAMES, MAX_ACCELERATION, max_delta
+from .spec import JOINT_NAMES, max_delta
 
 __all__ = ["EPISODE_STEPS", "HOLD_STEPS", "TOLERANCE", "Reach", "sample_pose"]
 
@@ -97,7 +97,6 @@ class Reach:
         self._ranges = ranges or RandomizationRanges()
         self._low, self._high = joint_limits()
         self._max_delta = max_delta()
-        self._max_change = MAX_ACCELERATION * (CONTROL_DT_NS / 1e9) ** 2
         self._last_delta = np.zeros(len(JOINT_NAMES))
         self._queue: deque[NDArray[np.float64]] = deque()
         self._distance = 0.0
@@ -195,11 +194,9 @@ class Reach:
         return 10.0 * progress + float(np.exp(-((distance / TOLERANCE) ** 2))) - 0.02 * jerk
 
     def _limit(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
-        # The order of the link's gate: speed, acceleration, and position last, which must hold.
+        # The acceleration limit is the link's to keep. Cutting here what it let through would part
+        # the target from the sum of the deltas that it keeps.
         delta = np.clip(delta, -self._max_delta, self._max_delta)
-        delta = np.clip(
-            delta, self._last_delta - self._max_change, self._last_delta + self._max_change
-        )
         return np.asarray(np.clip(self.target + delta, self._low, self._high) - self.target)
 
 

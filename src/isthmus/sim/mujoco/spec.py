@@ -35,8 +35,8 @@ MAX_RATE: dict[str, float] = {
 JOINT_NAMES: tuple[str, ...] = tuple(MAX_RATE)
 """The vendor URDF's names; the order of every joint vector here."""
 
-MAX_ACCELERATION = 40.0
-"""rad/s^2, every joint: full speed in two and a half control steps, within the servos' torque."""
+MAX_ACCELERATION = 100.0
+"""rad/s^2, every joint: from rest to full speed within one control step, but no full reversal."""
 
 
 def max_delta() -> NDArray[np.float64]:
