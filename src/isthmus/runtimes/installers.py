@@ -123,7 +123,8 @@ def choose_installer(
         pip.install(folder, lock)
     except EnvironmentSetupError as error:
         on_path = shutil.which("uv", path=environ.get("PATH"))
-        say(f"uv could not be installed ({str(error).splitlines()[0]}); using {on_path or 'pip'}")
+        why = str(error).splitlines()[-1]
+        say(f"uv could not be installed ({why}); using {on_path or 'pip'}")
         return UvInstaller(Path(on_path), environ) if on_path else pip
     return UvInstaller(uv, environ)
 
