@@ -1,0 +1,430 @@
+"""The json codec: one UTF-8 object a line, a conversation anyone can type.
+
+Its messages are those of the first gateway its users had, so that old clients keep working: `obs`
+with `data.q`, answered by `action` with `data.delta`; `ping` by `ack`; `load_policy`, `admin`.
+The handshake, Ready, Reset, Call and Result are there too, by their own names. Numbers are written
+with one format string per contract, made once.
+"""
+
+# ruff: noqa: UP031 - one %-format per contract is the fastest way to write many numbers
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import Contract, Field
+from ..errors import LocalProtocolError, RemoteProtocolError
+from . import strictjson
+from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
+from .content import CONTROL, check_value, from_content, to_content
+from .framer import LineFramer
+from .messages import KINDS, TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
+
+__all__ = ["JsonCodec"]
+
+Reserve = Callable[[int], memoryview]
+
+_TYPES: dict[Kind, str] = {
+    Kind.HELLO: "hello",
+    Kind.READY: "ready",
+    Kind.OBSERVATION: "obs",
+    Kind.RESULT: "result",
+    Kind.PING: "ping",
+    Kind.ADMIN: "admin",
+    Kind.WELCOME: "welcome",
+    Kind.ACTION: "action",
+    Kind.RESET: "reset",
+    Kind.CALL: "call",
+    Kind.PONG: "ack",
+    Kind.ERROR: "error",
+    Kind.ADMIN_ACK: "admin_ack",
+    Kind.TELEMETRY: "telemetry",
+    Kind.BYE: "bye",
+}
+_KINDS = {word: kind for kind, word in _TYPES.items()}
+_FORMATS = {"float16": "%.5g", "float32": "%.9g", "float64": "%.17g"}
+_MAX_INT = 1 << 63
+
+_RENAMED: dict[Kind, dict[str, str]] = {
+    Kind.PONG: {"wall_ns": "ts"},
+    Kind.ADMIN_ACK: {"wall_ns": "updated_ts"},
+    Kind.ERROR: {"code": "error", "message": "detail"},
+}
+"""Where the first gateway's word for a key is not ours."""
+
+
+class JsonCodec:
+    """Messages to lines and back, for one connection."""
+
+    name = "json"
+
+    def __init__(self) -> None:
+        """Start before the handshake: no contract is known yet."""
+        self.framer = LineFramer(MAX_HANDSHAKE)
+        self._contract: Contract | None = None
+        self._num_envs = 1
+        self._batched = False
+        self._training = False
+        self._writers: dict[str, _Writer] = {}
+
+    def bind(
+        self, contract: Contract, num_envs: int, *, training: bool = False, asks: bool
+    ) -> None:
+        """Fix the shapes. One environment is written without the num_envs axis."""
+        del asks
+        self._contract = contract
+        self._num_envs = num_envs
+        self._batched = num_envs > 1
+        self._training = training
+        fields: list[Field] = [*contract.observation, *contract.action]
+        fields += [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
+        self._writers = {field.name: _Writer(field, num_envs) for field in fields}
+        self.framer.limit = MAX_LINE
+
+    def release(self) -> None:
+        """Nothing of a transport's memory is kept here."""
+
+    def finite(self, kind: Kind) -> bool:
+        """Always True: numbers that are not finite are refused while they are parsed."""
+        del kind
+        return True
+
+    # sending ------------------------------------------------------------------------------
+
+    def encode(self, message: Message, reserve: Reserve) -> int:
+        """Write `message` as one line into memory from `reserve(size)`; returns its length."""
+        if isinstance(message, Observation):
+            line = self._observation(message)
+        elif isinstance(message, Action):
+            line = self._action(message)
+        else:
+            line = strictjson.dumps(_outward(message)) + b"\n"
+        size = len(line)
+        if size > MAX_LINE:
+            raise LocalProtocolError(
+                f"{type(message).__name__} is a line of {size} bytes; at most {MAX_LINE}. "
+                "Use the binary codec",
+                code="too_large",
+            )
+        reserve(size)[:size] = line
+        return size
+
+    def _observation(self, message: Observation) -> bytes:
+        contract = self._known()
+        data = [self._writers[f.name].pair(message.arrays) for f in contract.observation]
+        if message.sim_time == message.sim_time:
+            data.append('"sim_time":%.17g' % message.sim_time)
+        for name in ("rand_hash", "expected_rand_hash"):
+            if getattr(message, name):
+                data.append(_text(name, getattr(message, name)))
+        parts = [
+            '{"type":"obs","seq":%d,"epoch":%d,"budget_ns":%d,"send_ns":%d,"wall_ns":%d'
+            % (message.seq, message.epoch, message.budget_ns, message.send_ns, message.wall_ns),
+            '"obs_version":%d' % contract.obs_version,
+        ]
+        if message.corr_id:
+            parts.append(_text("corr_id", message.corr_id))
+        if message.training is not None:
+            pairs = (self._writers[name].pair(message.training) for name, _ in TRAINING_FIELDS)
+            parts.append('"training":{%s}' % ",".join(pairs))
+        if message.final is not None:
+            pairs = (self._writers[f.name].pair(message.final) for f in contract.observation)
+            parts.append('"final":{%s}' % ",".join(pairs))
+        extra = {
+            name: value
+            for name, value in (("reset", message.reset), ("infos", message.infos))
+            if value is not None
+        }
+        if extra:
+            parts.append(strictjson.dumps(extra).decode("ascii")[1:-1])
+        return ('%s,"data":{%s}}\n' % (",".join(parts), ",".join(data))).encode("ascii")
+
+    def _action(self, message: Action) -> bytes:
+        contract = self._known()
+        data = [
+            '"action_version":%d,"ts_policy":%.6f,"policy_latency_ms":%.4f,'
+            '"profiling":{"preprocess_ms":%.4f,"infer_ms":%.4f}'
+            % (
+                contract.action_version,
+                message.wall_ns / 1e9,
+                (message.decode_ns + message.queue_ns + message.infer_ns) / 1e6,
+                message.decode_ns / 1e6,
+                message.infer_ns / 1e6,
+            ),
+            '"deadline_miss":%s' % ("false" if message.outcome == Outcome.POLICY else "true"),
+        ]
+        if message.arrays:
+            data += [self._writers[f.name].pair(message.arrays) for f in contract.action]
+            data.append('"action_dim":%d' % contract.action[0].width)
+        if message.rand_hash:
+            data.append(_text("rand_hash", message.rand_hash))
+        if message.expected_rand_hash:
+            data.append(_text("expected_rand_hash", message.expected_rand_hash))
+            mismatch = message.rand_hash != message.expected_rand_hash
+            data.append('"rand_hash_mismatch":%s' % ("true" if mismatch else "false"))
+        if message.clipped:
+            data.append(
+                '"joint_limit_clipped":true,"clipped_joint_indices":[%s]'
+                % ",".join(map(str, message.clipped))
+            )
+        head = (
+            '{"type":"action","seq":%d,"epoch":%d,"outcome":%d,"spans_ns":[%d,%d,%d,%d],'
+            '"send_ns":%d,"wall_ns":%d'
+            % (
+                message.seq, message.epoch, message.outcome, message.decode_ns,
+                message.queue_ns, message.infer_ns, message.server_ns, message.send_ns,
+                message.wall_ns,
+            )
+        )  # fmt: skip
+        if message.corr_id:
+            head += "," + _text("corr_id", message.corr_id)
+        if message.sim_time == message.sim_time:
+            data.append('"sim_time":%.17g' % message.sim_time)
+        return ('%s,"data":{%s}}\n' % (head, ",".join(data))).encode("ascii")
+
+    # receiving ----------------------------------------------------------------------------
+
+    def decode(self, frame: memoryview) -> Message:
+        """Read one line.
+
+        Raises:
+            RemoteProtocolError: not JSON, not a message, or values the contract forbids.
+        """
+        value = strictjson.loads(frame)
+        word = value.get("type")
+        if not isinstance(word, str):
+            raise RemoteProtocolError("a message needs 'type', a word")
+        kind = _KINDS.get(word)
+        if kind is None:
+            raise RemoteProtocolError(
+                f"unknown type {word[:64]!r}; known: {', '.join(_KINDS)}", code="unknown_type"
+            )
+        if kind is Kind.OBSERVATION:
+            return self._read_observation(value)
+        if kind is Kind.ACTION:
+            return self._read_action(value)
+        return _inward(kind, value)
+
+    def _read_observation(self, value: dict[str, Any]) -> Observation:
+        contract = self._known()
+        data = _object(value.get("data", value), "data")
+        if isinstance(data.get("observation"), dict):
+            data = data["observation"]
+        version = value.get("obs_version", 1)
+        if version != contract.obs_version or isinstance(version, bool):
+            raise RemoteProtocolError(
+                f"obs_version {version!r} came, the contract has {contract.obs_version}"
+            )
+        arrays = {f.name: self._array(f, data) for f in contract.observation}
+        training = final = None
+        if "training" in value:
+            if not self._training:
+                raise RemoteProtocolError("'training' came from a link that cannot reset")
+            found = _object(value["training"], "training")
+            training = {
+                name: self._array(Field(name, (), dtype), found) for name, dtype in TRAINING_FIELDS
+            }
+            if "final" in value:
+                last = _object(value["final"], "final")
+                final = {f.name: self._array(f, last) for f in contract.observation}
+        message = Observation(
+            arrays,
+            _u64(value, "seq"),
+            _u64(value, "epoch"),
+            _number(data, "sim_time"),
+            _u64(value, "budget_ns"),
+            _u64(value, "send_ns"),
+            _u64(value, "wall_ns"),
+            _word(data, "rand_hash") or _word(data, "hash_rand"),
+            _word(data, "expected_rand_hash"),
+            _word(value, "corr_id"),
+            training=training,
+            final=final,
+        )
+        extra = {name: value[name] for name in ("reset", "infos") if name in value}
+        for name, item in extra.items():
+            check_value(Observation, name, item)
+        return message._replace(**extra) if extra else message
+
+    def _read_action(self, value: dict[str, Any]) -> Action:
+        contract = self._known()
+        data = _object(value.get("data"), "data")
+        outcome = _u64(value, "outcome")
+        if outcome not in _OUTCOMES:
+            raise RemoteProtocolError(f"unknown outcome {outcome} of an action")
+        arrays: Arrays = {}
+        if outcome != Outcome.MISS:
+            arrays = {f.name: self._array(f, data) for f in contract.action}
+        spans = value.get("spans_ns", [0, 0, 0, 0])
+        check_value(Action, "clipped", spans)
+        if len(spans) != 4:
+            raise RemoteProtocolError(f"spans_ns: expected 4 numbers, got {len(spans)}")
+        return Action(
+            arrays,
+            _u64(value, "seq"),
+            _u64(value, "epoch"),
+            outcome,
+            spans[0],
+            spans[1],
+            spans[2],
+            spans[3],
+            _number(data, "sim_time"),
+            _u64(value, "send_ns"),
+            _u64(value, "wall_ns"),
+            _word(data, "rand_hash"),
+            _word(data, "expected_rand_hash"),
+            _word(value, "corr_id"),
+        )
+
+    def _array(self, field: Field, data: Mapping[str, Any]) -> NDArray[Any]:
+        if field.name not in data:
+            raise RemoteProtocolError(f"field {field.name!r} is missing")
+        shape = (self._num_envs, *field.shape) if self._batched else field.shape
+        numbers: list[Any] = []
+        _flatten(field, data[field.name], shape, numbers)
+        try:
+            with np.errstate(over="raise"):
+                array = np.array(numbers, np.float64 if field.is_float else None)
+                array = array.astype(field.numpy_dtype, casting="unsafe")
+        except (OverflowError, FloatingPointError, ValueError) as exc:
+            raise RemoteProtocolError(
+                f"field {field.name!r}: a number does not fit {field.dtype}"
+            ) from exc
+        return array.reshape((self._num_envs, *field.shape))
+
+    def _known(self) -> Contract:
+        if self._contract is None:
+            raise RemoteProtocolError("a step came before the handshake")
+        return self._contract
+
+
+class _Writer:
+    """Writes one field's array with a format string made once."""
+
+    def __init__(self, field: Field, num_envs: int) -> None:
+        self._name = field.name
+        shape = (num_envs, *field.shape) if num_envs > 1 else field.shape
+        spec = _FORMATS.get(field.dtype, "%d")
+        self._boolean = field.dtype == "bool"
+        for size in reversed(shape):
+            spec = "[" + ",".join([spec] * size) + "]"
+        self._format = _text_key(field.name) + spec
+
+    def pair(self, arrays: Arrays) -> str:
+        values = arrays[self._name].ravel().tolist()
+        if self._boolean:
+            words = tuple("true" if value else "false" for value in values)
+            return self._format.replace("%d", "%s") % words
+        text = self._format % tuple(values)
+        if "n" in text[len(self._name) + 3 :]:  # nan or inf
+            raise LocalProtocolError(f"field {self._name!r} is not finite", code="not_finite")
+        return text
+
+
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+
+def _flatten(field: Field, value: Any, shape: tuple[int, ...], into: list[Any]) -> None:
+    if not shape:
+        _check_number(field, value)
+        into.append(value)
+        return
+    if not isinstance(value, list) or len(value) != shape[0]:
+        came = f"a list of {len(value)}" if isinstance(value, list) else type(value).__name__
+        raise RemoteProtocolError(
+            f"field {field.name!r}: expected a list of {shape[0]} for shape {shape}, got {came}"
+        )
+    if len(shape) > 1:
+        for item in value:
+            _flatten(field, item, shape[1:], into)
+        return
+    for item in value:
+        _check_number(field, item)
+    into.extend(value)
+
+
+def _check_number(field: Field, value: Any) -> None:
+    kind = type(value)
+    if field.dtype == "bool":
+        fits = kind is bool
+    elif field.is_float:
+        fits = kind is float or (kind is int and -_MAX_INT < value < _MAX_INT)
+    else:
+        info = np.iinfo(field.dtype)
+        fits = kind is int and int(info.min) <= value <= int(info.max)
+    if not fits:
+        raise RemoteProtocolError(
+            f"field {field.name!r}: expected {field.dtype} numbers, got {str(value)[:40]!r}"
+        )
+
+
+def _outward(message: Message) -> dict[str, Any]:
+    kind = KINDS[type(message)]
+    if kind not in _TYPES:
+        raise LocalProtocolError(f"{kind.name} does not exist in the json codec")
+    content = to_content(message)
+    for ours, theirs in _RENAMED.get(kind, {}).items():
+        if ours in content:
+            value = content.pop(ours)
+            content[theirs] = value / 1e9 if ours == "wall_ns" else value
+    return {"type": _TYPES[kind], "seq": message.seq, "epoch": message.epoch, **content}
+
+
+def _inward(kind: Kind, value: dict[str, Any]) -> Message:
+    content = {name: item for name, item in value.items() if name not in ("type", "seq", "epoch")}
+    for ours, theirs in _RENAMED.get(kind, {}).items():
+        if theirs in content:
+            item = content.pop(theirs)
+            content[ours] = _wall_ns(item) if ours == "wall_ns" else item
+    if kind in (Kind.PING, Kind.ADMIN):  # old clients may send more than we know
+        known = CONTROL[kind]._fields
+        content = {name: item for name, item in content.items() if name in known}
+    return from_content(kind, content, _u64(value, "seq"), _u64(value, "epoch"))
+
+
+def _wall_ns(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e11:
+        raise RemoteProtocolError("a wall-clock time must be seconds since 1970")
+    return int(value * 1e9)
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RemoteProtocolError(f"{name!r} must be an object, got {type(value).__name__}")
+    return value
+
+
+def _u64(value: Mapping[str, Any], name: str) -> int:
+    found = value.get(name, 0)
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 1 << 64:
+        raise RemoteProtocolError(f"{name!r} must be a whole number of at least 0")
+    return found
+
+
+def _number(value: Mapping[str, Any], name: str) -> float:
+    found = value.get(name)
+    if found is None:
+        return math.nan
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or abs(found) > 1e15:
+        raise RemoteProtocolError(f"{name!r} must be a number")
+    return float(found)
+
+
+def _word(value: Mapping[str, Any], name: str) -> str:
+    found = value.get(name, "")
+    if not isinstance(found, str) or len(found) > MAX_TEXT:
+        raise RemoteProtocolError(f"{name!r} must be text of at most {MAX_TEXT} characters")
+    return found
+
+
+def _text_key(name: str) -> str:
+    return strictjson.dumps({name: 0}).decode("ascii")[1:-2].replace("%", "%%")
+
+
+def _text(name: str, value: str) -> str:
+    return strictjson.dumps({name: value}).decode("ascii")[1:-1]
