@@ -65,14 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         name = _command_name(arguments)
-        module = _load(COMMANDS[name])
-        parser = argparse.ArgumentParser(
-            prog=f"isthmus {name}",
-            description=_first_paragraph(module),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.configure(parser)
-        return module.run(parser.parse_args(arguments[1:]))
+        args = command_parser(name).parse_args(arguments[1:])
+        return _load(COMMANDS[name]).run(args)
     except Error as error:
         print(f"isthmus: {str(error) or type(error).__name__}", file=sys.stderr)
         return EXIT_ERROR
@@ -96,6 +90,18 @@ def top_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"isthmus {__version__}")
     parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND")
+    return parser
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Load one command and build the parser of its arguments."""
+    module = _load(COMMANDS[name])
+    parser = argparse.ArgumentParser(
+        prog=f"isthmus {name}",
+        description=_first_paragraph(module),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure(parser)
     return parser
 
 
