@@ -12,6 +12,7 @@ import pytest
 from isthmus.sim.mujoco import (
     JOINT_NAMES,
     MAX_RATE,
+    VIEWS,
     arm_model,
     capsules,
     contract,
@@ -148,14 +149,21 @@ def test_capsules_lie_where_mujoco_puts_the_geoms(compiled: tuple) -> None:
         assert shape.colour == pytest.approx(model.mat(int(geom.matid[0])).rgba)
 
 
-@pytest.mark.parametrize("view", ["side", "front", "top", "overview"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_a_right_handed_frame(view: str) -> None:
+    right, up, eye = np.array(VIEWS[view])
+    assert np.cross(right, up) == pytest.approx(eye, abs=1e-2)
+    assert np.linalg.norm(VIEWS[view], axis=1) == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_the_drawing_is_one_svg_element(view: str) -> None:
     from xml.etree import ElementTree
 
     q = poses(1)[0]
     drawn = ElementTree.fromstring(svg(q, view=view, goal=(0.3, 0, 0.2), path=np.eye(3)))
     tags = [child.tag.rsplit("}", 1)[-1] for child in drawn]
-    assert tags.count("line") == len(capsules(q))
+    assert tags.count("path") == len(capsules(q)) + (view in ("side", "front"))
     assert tags.count("circle") == 1 and tags.count("polyline") == 1
 
 

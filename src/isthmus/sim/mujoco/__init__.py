@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .arm import CAMERAS, Arm
-    from .drawing import Capsule, capsules, svg
+    from .drawing import VIEWS, Capsule, capsules, svg
     from .env import RoArmReachEnv
     from .evaluation import Evaluation, evaluate
     from .kinematics import inverse, joint_limits, link_frames, tip_jacobian, tip_position
@@ -36,7 +36,7 @@ ENV_ID = "isthmus/RoArmReach-v0"
 # Module -> the names it gives this package.
 _HOME = {
     "arm": ("CAMERAS", "Arm"),
-    "drawing": ("Capsule", "capsules", "svg"),
+    "drawing": ("VIEWS", "Capsule", "capsules", "svg"),
     "env": ("RoArmReachEnv",),
     "evaluation": ("Evaluation", "evaluate"),
     "kinematics": ("inverse", "joint_limits", "link_frames", "tip_jacobian", "tip_position"),
@@ -66,6 +66,7 @@ __all__ = [
     "MAX_ACCELERATION",
     "MAX_RATE",
     "TOLERANCE",
+    "VIEWS",
     "Arm",
     "Capsule",
     "Evaluation",

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .kinematics import link_frames
 from .model import arm_model
 
 __all__ = ["VIEWS", "Capsule", "capsules", "svg"]
 
+Array = NDArray[np.float64]
 Vector = tuple[float, float, float]
 
 VIEWS: Mapping[str, tuple[Vector, Vector, Vector]] = {
     "side": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
     "front": ((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)),
     "top": ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
-    "overview": ((0.74, 0.67, 0.0), (-0.24, 0.26, 0.935), (0.63, -0.70, 0.35)),
+    "overview": ((0.742, 0.671, 0.0), (-0.235, 0.260, 0.937), (0.628, -0.695, 0.351)),
 }
 """View -> the world direction that points right, up, and towards the eye."""
 
@@ -103,24 +104,21 @@ def svg(
     right, up, eye = (np.array(axis) for axis in VIEWS[view])
     scale = size / span
 
-    def flat(points: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def flat(points: ArrayLike) -> Array:
         gap = np.asarray(points, dtype=np.float64) - np.array(centre)
-        return size / 2 + scale * np.stack([gap @ right, -(gap @ up)], axis=-1)
+        return np.asarray(size / 2 + scale * np.stack([gap @ right, -(gap @ up)], axis=-1))
 
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="{size}">']
-    if abs(up[2]) > 0.9:
+    if view in ("side", "front"):
         floor = flat((0.0, 0.0, 0.0))[1]
+        lines.append(f'<path d="M0 {floor:.1f}H{size}" stroke="#b8bec6" stroke-width="1.5"/>')
+    for shape in sorted(capsules(q), key=lambda c: float(np.add(c.start, c.end) @ eye)):
+        depth = float(np.subtract(shape.end, shape.start) @ eye)
+        lines.append(_outline(shape, flat([shape.start, shape.end]), depth, scale))
+    if path is not None:
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in flat(np.atleast_2d(path)))
         lines.append(
-            f'<path d="M0 {floor:.1f}H{size}" stroke="#b8bec6" stroke-width="1.5" fill="none"/>'
-        )
-    nearest_last = sorted(capsules(q), key=lambda c: float((np.add(c.start, c.end) / 2) @ eye))
-    for shape in nearest_last:
-        lines.append(_stroke(shape, flat([shape.start, shape.end]), scale))
-    if path is not None and len(np.atleast_2d(path)) > 1:
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in flat(path))
-        lines.append(
-            f'<polyline points="{points}" fill="none" stroke="#d9480f" stroke-width="1.5"'
-            ' stroke-opacity="0.8"/>'
+            f'<polyline points="{points}" fill="none" stroke="#d6336c" stroke-width="1.5"/>'
         )
     if goal is not None:
         x, y = flat(goal)
@@ -131,15 +129,40 @@ def svg(
     return "\n".join([*lines, "</svg>"])
 
 
-def _stroke(
-    shape: Capsule, ends: np.ndarray[tuple[int, ...], np.dtype[np.float64]], scale: float
-) -> str:
+def _outline(shape: Capsule, ends: Array, depth: float, scale: float) -> str:
+    """One shape's silhouette, and the end of a cylinder that faces the eye.
+
+    Seen without perspective, either end of a capsule is a circle and either end of a cylinder is
+    an ellipse, as narrow as its axis is turned away; the silhouette joins two half ends.
+
+    Args:
+        shape: what to draw.
+        ends: (2, 2), pixels.
+        depth: by how much `end` is nearer to the eye than `start`, m.
+        scale: pixels in a metre.
+    """
+    length = float(np.linalg.norm(np.subtract(shape.end, shape.start)))
+    turned = min(1.0, abs(depth) / length) if length else 1.0
     (x1, y1), (x2, y2) = ends
-    red, green, blue = (round(255 * channel) for channel in shape.colour[:3])
-    # A cylinder seen end on would vanish with flat ends, so it is drawn round.
-    end_on = np.hypot(x2 - x1, y2 - y1) < shape.radius * scale
-    cap = "round" if shape.round_ends or end_on else "butt"
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke-linecap="{cap}"'
-        f' stroke="rgb({red},{green},{blue})" stroke-width="{2 * shape.radius * scale:.1f}"/>'
+    angle = float(np.arctan2(y2 - y1, x2 - x1))
+    r = shape.radius * scale
+    minor = r if shape.round_ends else r * turned
+    vx, vy = -r * np.sin(angle), r * np.cos(angle)
+    arc = f"A{minor:.2f} {r:.2f} {np.degrees(angle):.1f} 0 1"
+    path = (
+        f"M{x1 + vx:.1f} {y1 + vy:.1f}{arc} {x1 - vx:.1f} {y1 - vy:.1f}"
+        f"L{x2 - vx:.1f} {y2 - vy:.1f}{arc} {x2 + vx:.1f} {y2 + vy:.1f}Z"
     )
+    drawn = f'<path d="{path}" fill="{_rgb(shape, 1.0)}" stroke="{_rgb(shape, 0.6)}"/>'
+    if shape.round_ends or turned < 0.05:
+        return drawn
+    x, y = (x2, y2) if depth > 0 else (x1, y1)
+    return drawn + (
+        f'<ellipse rx="{minor:.2f}" ry="{r:.2f}" fill="{_rgb(shape, 1.15)}"'
+        f' transform="translate({x:.1f} {y:.1f}) rotate({np.degrees(angle):.1f})"/>'
+    )
+
+
+def _rgb(shape: Capsule, brightness: float) -> str:
+    red, green, blue = (min(255, round(255 * c * brightness)) for c in shape.colour[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"
