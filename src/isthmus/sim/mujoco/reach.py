@@ -39,7 +39,7 @@ HOLD_STEPS = 5
 POSE_RANGES: dict[str, tuple[float, float]] = {
     "base_link_to_link1": (-1.4, 1.4),
     "link1_to_link2": (-0.6, 1.2),
-    "link2_to_link3": (0.4, 2.4),
+    "link2_to_link3": (0.5, 2.4),
     "link3_to_link4": (-1.0, 1.3),
     "link4_to_link5": (-1.5, 1.5),
     "link5_to_gripper_link": (0.2, 0.8),
@@ -48,15 +48,15 @@ POSE_RANGES: dict[str, tuple[float, float]] = {
 CLEARANCE = 0.05
 """Lowest height of elbow, wrist and tip in such a pose, m."""
 
-BASE_RADIUS = 0.13
-"""Closest the tip comes to the base's axis in such a pose, m."""
+AHEAD = 0.13
+"""How far the tip is before the base's axis in such a pose, at least, m."""
 
 OPTIONS = ("randomize", "randomization", "q", "goal", "keep_pose")
 """Names `Reach.reset` takes."""
 
 
 def sample_pose(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A pose in the workspace: above the floor and clear of the base.
+    """A pose in the workspace: above the floor and in front of the base.
 
     Args:
         rng: where the draws come from.
@@ -70,7 +70,8 @@ def sample_pose(rng: np.random.Generator) -> NDArray[np.float64]:
         _, origins = link_frames(q)
         tip = tip_position(q)
         lowest = min(float(np.min(origins[3:, 2])), float(tip[2]))
-        if lowest >= CLEARANCE and np.hypot(tip[0], tip[1]) >= BASE_RADIUS:
+        ahead = float(tip[0] * np.cos(q[0]) + tip[1] * np.sin(q[0]))
+        if lowest >= CLEARANCE and ahead >= AHEAD:
             return np.asarray(q)
 
 
