@@ -1,7 +1,7 @@
 # Needs make, git and one Python >= 3.10; everything else is set up by the target that needs it.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-ARGS ?=
+ARGS =
 
 # Somebody else's Python settings are not ours, and cached bytecode makes every start faster.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
@@ -12,9 +12,11 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	&& { echo "$$python"; break; }; done)
 BOOTSTRAP = @$(if $(PYTHON),,echo "isthmus: expected a Python >= 3.10 on PATH, found none" >&2; exit 2;) \
 	$(PYTHON) scripts/bootstrap.py
-DEV = $(BOOTSTRAP) run dev --
+# `make test DEV=dev-3.10`: the same under another Python.
+DEV = dev
+IN_DEV = $(BOOTSTRAP) run $(DEV) --
 
-.PHONY: help demo test lint types docs bench evaluate envs lock clean
+.PHONY: help demo test lint types docs bench evaluate train envs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,27 +24,30 @@ help: ## list the targets
 demo: ## an arm in MuJoCo in one Python, its policy in another; ARGS="--seconds 5"
 	$(BOOTSTRAP) demo -- $(ARGS)
 
-test: envs ## every test; ARGS="-k name" for some
-	$(DEV) -m pytest --require-environments $(ARGS)
+test: envs ## every test; ARGS="-k name" for some, DEV=dev-3.10 in another Python
+	$(IN_DEV) -m pytest --require-environments $(ARGS)
 
 lint: ## ruff: rules and formatting
-	$(DEV) -m ruff check .
-	$(DEV) -m ruff format --check .
+	$(IN_DEV) -m ruff check .
+	$(IN_DEV) -m ruff format --check .
 
 types: ## mypy --strict
-	$(DEV) -m mypy
+	$(IN_DEV) -m mypy
 
 docs: ## write the generated reference documentation
-	$(DEV) scripts/generate_docs.py $(ARGS)
+	$(IN_DEV) scripts/generate_docs.py $(ARGS)
 
 bench: ## measure against a C floor
-	$(DEV) -m bench $(ARGS)
+	$(IN_DEV) -m bench $(ARGS)
 
 evaluate: ## success rate of the committed policy on fresh seeds
-	$(DEV) -m isthmus evaluate $(ARGS)
+	$(IN_DEV) -m isthmus evaluate $(ARGS)
 
 envs:
-	$(BOOTSTRAP) ensure dev tests sim policy
+	$(BOOTSTRAP) ensure $(DEV) tests sim policy
+
+train: ## train the reaching policy again; needs PyTorch
+	$(BOOTSTRAP) run train -- training/train_reach.py $(ARGS)
 
 lock: ## rewrite requirements/*.txt
 	@requirements/lock.sh

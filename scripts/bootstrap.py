@@ -15,7 +15,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +94,15 @@ def build_dev() -> list[Environment]:
     return [build("dev", "dev", preferred(DEV_PREFERENCE), ROOT / ".venv")]
 
 
+def build_dev_on(minor: str) -> list[Environment]:
+    """Build the same under another Python, in .envs/dev-3.X."""
+    matching = [each for each in interpreters() if each.minor == minor]
+    if not matching:
+        found = ", ".join(each.minor for each in interpreters())
+        raise EnvironmentSetupError(f"expected a Python {minor} on this machine, found {found}")
+    return [build(f"dev-{minor}", "dev", matching[0])]
+
+
 def build_train() -> list[Environment]:
     """Build the one environment that holds PyTorch, by pip: its settings choose the build."""
     spec = spec_of("train", "train")
@@ -128,6 +137,7 @@ def build_tests() -> list[Environment]:
 
 BUILDERS: dict[str, Callable[[], list[Environment]]] = {
     "dev": build_dev,
+    **{f"dev-3.{minor}": partial(build_dev_on, f"3.{minor}") for minor in range(10, 15)},
     "sim": build_sim,
     "policy": build_policy,
     "tests": build_tests,
@@ -189,7 +199,7 @@ def main() -> int:
     command.add_argument("-v", "--verbose", action="store_true", help="say where they are")
     command.set_defaults(do=ensure)
     command = commands.add_parser("run", help="run a program in an environment")
-    command.add_argument("name", choices=sorted(set(BUILDERS) - {"tests"}))
+    command.add_argument("name", choices=sorted(set(BUILDERS) - {"tests"}), metavar="NAME")
     command.add_argument("arguments", nargs=argparse.REMAINDER)
     command.set_defaults(do=run)
     command = commands.add_parser("demo", help="run the two-Python demo")
