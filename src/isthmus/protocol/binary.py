@@ -87,6 +87,10 @@ class BinaryFramer:
         self._taken = size
         return self.memory[:size]
 
+    def pending(self) -> bool:
+        """True if bytes behind the last frame are here already."""
+        return self._end > self._taken
+
     def place(self, frame: memoryview) -> memoryview:
         """Copy a whole frame out of shared memory, so that nobody can change it any more."""
         size = frame.nbytes

@@ -33,6 +33,10 @@ class Framer(Protocol):
         """
         ...
 
+    def pending(self) -> bool:
+        """True if bytes behind the last frame are here already."""
+        ...
+
     def place(self, frame: memoryview) -> memoryview:
         """Copy a whole frame (from shared memory) into the framer's own memory.
 
@@ -86,6 +90,10 @@ class LineFramer:
             self._start = self._scanned = newline + 1
             if line.nbytes and bytes(line).strip():
                 return line
+
+    def pending(self) -> bool:
+        """True if bytes behind the last line are here already."""
+        return self._end > self._start
 
     def place(self, frame: memoryview) -> memoryview:
         """Lines never come from shared memory."""

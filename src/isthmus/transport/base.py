@@ -1,0 +1,116 @@
+"""What every transport can do, and how to wait for one.
+
+A transport moves whole frames. Sending never blocks: what does not fit now is kept and `flush`ed.
+Receiving never blocks either: `poll` returns a frame or None. Waiting is apart, because a link
+waits for one transport until a deadline and a gateway for all of them at once.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from time import monotonic_ns
+from typing import Protocol
+
+from ..protocol.framer import Framer
+
+__all__ = ["Transport", "Waiter"]
+
+
+class Transport(Protocol):
+    """Moves frames between two processes.
+
+    Attributes:
+        name: `shm`, `unix`, `tcp` or `memory`.
+        leaves_host: True if bytes may cross a network; such a frame's arrays are checksummed.
+    """
+
+    name: str
+    leaves_host: bool
+
+    def reserve(self, size: int) -> memoryview:
+        """Memory of at least `size` bytes to write the next frame into, the same at every call."""
+        ...
+
+    def send(self, size: int) -> bool:
+        """Send the first `size` bytes of the reserved memory; False if some are still kept.
+
+        Raises:
+            ConnectionLostError: the peer is gone.
+        """
+        ...
+
+    def flush(self) -> bool:
+        """Send what is kept; True if nothing is left.
+
+        Raises:
+            ConnectionLostError: the peer is gone.
+        """
+        ...
+
+    def poll(self) -> memoryview | None:
+        """A whole frame if one is there. It is private and valid until the next call.
+
+        Raises:
+            ConnectionLostError: the peer is gone.
+            RemoteProtocolError: what came cannot become a frame.
+        """
+        ...
+
+    def buffered(self) -> bool:
+        """True if `poll` may have a frame although no descriptor will announce it."""
+        ...
+
+    def descriptors(self) -> Sequence[tuple[int, int]]:
+        """File descriptors to watch, each with its epoll events."""
+        ...
+
+    def use(self, framer: Framer) -> None:
+        """Receive through this framer from now on."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back. Never fails, and may be called twice."""
+        ...
+
+
+class Waiter:
+    """Waits for one transport until a deadline, to a tenth of a millisecond.
+
+    epoll rounds its time-out up to whole milliseconds and select does not: the whole milliseconds
+    are waited for by epoll, rounded down, and the rest by select on the epoll itself.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        """Watch the transport's descriptors."""
+        self._epoll = select.epoll()
+        self._descriptors = list(transport.descriptors())
+        for descriptor, events in self._descriptors:
+            self._epoll.register(descriptor, events)
+
+    def wait(self, deadline_ns: int | None) -> bool:
+        """True if the transport may have something; False once `deadline_ns` has passed.
+
+        Args:
+            deadline_ns: an instant of the monotonic clock; None waits for ever.
+        """
+        epoll = self._epoll
+        if deadline_ns is None:
+            return bool(epoll.poll(-1, 4))
+        left = deadline_ns - monotonic_ns()
+        if left >= 1_000_000 and epoll.poll(left // 1_000_000 / 1e3, 4):
+            return True
+        left = deadline_ns - monotonic_ns()
+        if left > 0:
+            select.select((epoll,), (), (), left / 1e9)
+        return bool(epoll.poll(0, 4))
+
+    def wait_writable(self, deadline_ns: int) -> bool:
+        """True if the transport can take more bytes; False once `deadline_ns` has passed."""
+        left = deadline_ns - monotonic_ns()
+        descriptor = self._descriptors[0][0]
+        return bool(left > 0 and select.select((), (descriptor,), (), left / 1e9)[1])
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._epoll.close()

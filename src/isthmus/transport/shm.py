@@ -1,0 +1,154 @@
+"""Frames through a shared segment, with a Unix socket beside it for liveness and large frames.
+
+Theory of operation. The writer copies its frame into its slot, then writes the head (length, then
+count), then rings. The reader, woken, looks at the head; a count it has not seen is a new frame,
+which it copies into private memory before anything is believed.
+
+Is the frame whole when the head is seen? On x86-64 stores become visible in order, so a new count
+means a whole frame, and an edge-triggered eventfd need not even be read. Elsewhere the ring (a
+system call that releases) and the read of the eventfd (one that acquires) are the only fence that
+Python has: there the reader counts the rings it has read, and believes the head only up to that
+many frames. `_readable` decides.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import socket
+from collections.abc import Sequence
+
+from ..errors import ConnectionLostError, RemoteProtocolError
+from ..protocol.framer import Framer
+from .segment import ANSWER_HEAD, Segment
+from .stream import StreamTransport
+
+__all__ = ["ShmTransport"]
+
+_ORDERED_STORES = platform.machine() in ("x86_64", "AMD64")
+
+
+class ShmTransport:
+    """One session's segment, as the link (`asks`) or as the gateway."""
+
+    name = "shm"
+    leaves_host = False
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        segment: Segment,
+        framer: Framer,
+        *,
+        asks: bool,
+        peer_descriptor: int | None = None,
+        ordered_stores: bool = _ORDERED_STORES,
+    ) -> None:
+        """Take socket, segment and `peer_descriptor` (a pidfd to watch) over."""
+        self.stream = StreamTransport(sock, "unix", framer)
+        self._framer = framer
+        self._segment: Segment | None = segment
+        self._ordered = ordered_stores
+        memory = memoryview(segment.memory)
+        question = memory[segment.question_at : segment.question_at + segment.question_size]
+        answer = memory[segment.answer_at : segment.answer_at + segment.answer_size]
+        heads = memory[:128].cast("Q")
+        question_head, answer_head = heads[:2], heads[ANSWER_HEAD // 8 : ANSWER_HEAD // 8 + 2]
+        self._out, self._in = (question, answer) if asks else (answer, question)
+        self._out_head, self._in_head = (
+            (question_head, answer_head) if asks else (answer_head, question_head)
+        )
+        self._out_bell, self._in_bell = (
+            (segment.question_bell, segment.answer_bell)
+            if asks
+            else (segment.answer_bell, segment.question_bell)
+        )
+        self._peer_descriptor = peer_descriptor
+        self._written = self._out_head[0]
+        self._seen = 0
+        self._rings = 0
+        self._by_socket = False
+
+    def use(self, framer: Framer) -> None:
+        """Receive through this framer from now on."""
+        self._framer = framer
+        self.stream.use(framer)
+
+    def reserve(self, size: int) -> memoryview:
+        """The slot, or the socket's memory for a frame that is larger."""
+        self._by_socket = size > self._out.nbytes
+        return self.stream.reserve(size) if self._by_socket else self._out
+
+    def send(self, size: int) -> bool:
+        """Publish the slot and ring."""
+        if self._by_socket:
+            return self.stream.send(size)
+        head = self._out_head
+        head[1] = size
+        self._written += 1
+        head[0] = self._written
+        try:
+            os.eventfd_write(self._out_bell, 1)
+        except BlockingIOError:
+            pass  # the counter is full, so the bell is ringing already
+        return True
+
+    def flush(self) -> bool:
+        """Send what the socket kept."""
+        return self.stream.flush()
+
+    def poll(self) -> memoryview | None:
+        """A frame from the slot, copied, or one from the socket."""
+        if self._readable():
+            self._seen = self._in_head[0]
+            size = self._in_head[1]
+            if size > self._in.nbytes:
+                raise RemoteProtocolError(
+                    f"a frame of {size} bytes is announced in a slot of {self._in.nbytes}",
+                    code="too_large",
+                )
+            return self._framer.place(self._in[:size])
+        if self._peer_is_dead():
+            raise ConnectionLostError("the peer's process ended")
+        return self.stream.poll()
+
+    def _readable(self) -> bool:
+        if not self._ordered:
+            try:
+                self._rings += os.eventfd_read(self._in_bell)
+            except BlockingIOError:
+                pass  # no ring since the last look
+            if self._in_head[0] > self._rings:
+                return False
+        return bool(self._in_head[0] != self._seen)
+
+    def _peer_is_dead(self) -> bool:
+        number = self._peer_descriptor
+        return number is not None and bool(select.select((number,), (), (), 0)[0])
+
+    def buffered(self) -> bool:
+        """True if the head moved, or the socket's framer may hold more."""
+        return bool(self._in_head[0] != self._seen) or self.stream.buffered()
+
+    def descriptors(self) -> Sequence[tuple[int, int]]:
+        """The doorbell, the socket, and the peer's process where it can be watched."""
+        bell = select.EPOLLIN | select.EPOLLET if self._ordered else select.EPOLLIN
+        found = [*self.stream.descriptors(), (self._in_bell, bell)]
+        if self._peer_descriptor is not None:
+            found.append((self._peer_descriptor, select.EPOLLIN))
+        return found
+
+    def close(self) -> None:
+        """Close socket and descriptors, and let the mapping go."""
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        self.stream.close()
+        empty = memoryview(b"")
+        self._out = self._in = empty
+        self._out_head = self._in_head = memoryview(bytearray(16)).cast("Q")
+        segment.close()
+        if self._peer_descriptor is not None:
+            os.close(self._peer_descriptor)
+            self._peer_descriptor = None
