@@ -61,6 +61,7 @@ PURE_STDLIB = {
     "contextlib",
     "copy",
     "dataclasses",
+    "difflib",
     "enum",
     "functools",
     "hashlib",
