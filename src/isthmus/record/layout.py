@@ -1,0 +1,66 @@
+"""What a run directory looks like: names, versions and the run id. Pure.
+
+::
+
+    runs/20261122T101500Z-3f9a1c/
+        meta.json            who ran what, where and with which settings; rewritten at the end
+        metrics.json         counts and quantiles, computed from the episodes
+        episodes/0000.npz    one array per column, steps first, and `facts` (JSON text)
+        report.html          the run as a page
+
+A file appears whole or not at all. A run whose program died has the state `running` in its
+`meta.json` and every episode that had ended.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+__all__ = [
+    "EPISODES",
+    "FACTS",
+    "META",
+    "META_VERSION",
+    "METRICS",
+    "REPORT",
+    "STATES",
+    "STATUSES",
+    "episode_name",
+    "run_id",
+]
+
+META_VERSION = 1
+META = "meta.json"
+METRICS = "metrics.json"
+REPORT = "report.html"
+EPISODES = "episodes"
+
+FACTS = "facts"
+"""Key of an episode file that holds what is true of the whole episode, as JSON text."""
+
+STATES: tuple[str, ...] = ("running", "finished", "interrupted", "failed")
+
+STATUSES: tuple[str, ...] = ("policy", "bridged", "stopping", "stopped", "estop", "disarmed")
+"""Column `status` holds an index into this: where an action came from, as `Action.status`."""
+
+EPISODE_PATTERN = re.compile(r"\A[0-9]{4,}\.npz\Z")
+
+
+def run_id(wall_ns: int, token: str) -> str:
+    """Name a run: its UTC start, and letters that tell two runs of one second apart.
+
+    Args:
+        wall_ns: nanoseconds since the Unix epoch.
+        token: a few random letters or digits.
+
+    Returns:
+        For instance `20261122T101500Z-3f9a1c`; names sort by time.
+    """
+    start = datetime.fromtimestamp(wall_ns // 1_000_000_000, tz=timezone.utc)
+    return f"{start:%Y%m%dT%H%M%SZ}-{token}"
+
+
+def episode_name(index: int) -> str:
+    """File name of the episode counted from 0."""
+    return f"{index:04d}.npz"
