@@ -155,6 +155,10 @@ def imports(source: Module) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield ".".join([*above, *([node.module] if node.module else [])]), names
             else:
                 yield node.module or "", names
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            # A late import by name is an import all the same.
+            if node.args and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value), ()
 
 
 def own_imports(source: Module, known: Iterable[str]) -> Iterator[str]:
@@ -196,13 +200,24 @@ def level_complaints(modules: Iterable[Module]) -> list[str]:
 
 
 def facade_complaints(modules: Iterable[Module]) -> list[str]:
-    """Nobody below the command line takes names from the facade, which knows everybody."""
-    known = [each.name for each in modules]
-    return [
-        f"{source.path} imports from the facade `isthmus`; import the module that defines the name"
-        for source in modules
-        if source.part not in ("", "cli") and "isthmus" in own_imports(source, known)
-    ]
+    """Nobody below the command line takes from the facade, which knows everybody, but its version.
+
+    What is a module is no name of the facade: `from isthmus import errors` is fine.
+    """
+    modules = list(modules)
+    known = {each.name for each in modules} | {f"isthmus.{part}" for part in LEVELS}
+    complaints = []
+    for source in modules:
+        if source.part in ("", "cli"):
+            continue
+        for target, names in imports(source):
+            taken = {name for name in names if f"isthmus.{name}" not in known} - {"__version__"}
+            if target == "isthmus" and (taken or not names):
+                complaints.append(
+                    f"{source.path} imports {', '.join(taken) or 'everything'} from the facade "
+                    "`isthmus`; import the module that defines it"
+                )
+    return complaints
 
 
 def cycles(modules: Iterable[Module]) -> list[list[str]]:
@@ -295,6 +310,7 @@ def test_one_foreign_library_one_place_and_no_pickle() -> None:
         ("client/link.py", "from isthmus.gateway.engine import Engine"),
         ("client/link.py", "from ..gateway import engine"),
         ("client/link.py", "def f():\n    import isthmus.sim.mujoco"),
+        ("client/link.py", "importlib.import_module('isthmus.gateway')"),
         ("surprise/idea.py", "import math"),
     ],
 )
@@ -309,6 +325,13 @@ def test_level_rule_allows_down_and_within() -> None:
     from . import rate
     """
     assert level_complaints([module("client/link.py", code)]) == []
+
+
+def test_facade_rule_finds_what_breaks_it() -> None:
+    assert facade_complaints([module("client/link.py", "from isthmus import Contract")])
+    assert facade_complaints([module("client/link.py", "import isthmus")])
+    fine = "from isthmus import __version__, errors\nimport isthmus.contract"
+    assert facade_complaints([module("client/link.py", fine)]) == []
 
 
 def test_cycle_rule_finds_a_cycle_and_a_package_that_is_its_own_import() -> None:
