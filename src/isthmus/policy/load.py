@@ -19,9 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from ..contract import Contract
+from ..contract.diff import require_same_interface
 from ..errors import InterfaceMismatchError, PolicyLoadError
 from .base import Policy
 
@@ -80,7 +81,7 @@ def load(
         )
     if contract is not None:
         try:
-            _require_interface(policy, contract)
+            require_same_interface(contract, policy.contract, "the contract given", policy.name)
         except InterfaceMismatchError:
             policy.close()
             raise
@@ -145,11 +146,3 @@ _LOADERS: tuple[tuple[re.Pattern[str], Loader], ...] = (
     (re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"), _load_callable),
 )
 """Pattern of a target -> what loads it; the first that matches is taken."""
-
-
-def _require_interface(policy: Any, contract: Contract) -> None:
-    if policy.contract.interface_hash != contract.interface_hash:
-        raise InterfaceMismatchError(
-            f"policy {policy.name!r} was made for interface {policy.contract.interface_hash}, "
-            f"not {contract.interface_hash}; `isthmus contract diff` shows the difference"
-        )
