@@ -1,0 +1,189 @@
+"""Bounds: a field's limits as numbers that can be compared with what is sent.
+
+Declared limits are decimal numbers; a command is, say, a float32. What is compared here is
+rounded *inward*, to the nearest number of the command's own dtype that lies inside the limit, so
+that a command at the bound is never a last bit outside it.
+
+A raw value outside twice the declared range (same middle, twice the span) is not a large command
+but a broken one: it is rejected, not clamped. A range declared on one side only, or of zero
+width, has no span, and everything finite is clamped to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..contract import ActionField, Limits
+from ..errors import ContractError
+
+__all__ = ["Bounds", "bounds_of"]
+
+Floats = NDArray[np.float64]
+
+# Semantics -> which limit bounds the change of the command per second. A velocity's max_rate
+# bounds the command itself, so what bounds its change is max_acceleration.
+_SLOPE: dict[str, str] = {
+    "position": "max_rate",
+    "delta": "max_rate",
+    "velocity": "max_acceleration",
+    "torque": "max_rate",
+    "opaque": "max_rate",
+}
+_ACCELERATED = ("position", "delta")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The limits of one field, one number per value of the flattened batch.
+
+    Attributes:
+        low: float64 (num_envs * width,); lowest command (delta: lowest target).
+        high: same; highest.
+        reject_low: same; a raw value below is rejected.
+        reject_high: same; a raw value above is rejected.
+        slope: same, per second: largest change of the command (delta: of the target), or None.
+        acceleration: same, per second squared: largest change of that change, or None.
+        rest: same; the command nearest to doing nothing: 0, or the declared fallback_value.
+        bounded: True if low or high (velocity: or max_rate) is declared.
+        epsilon: four times the dtype's relative rounding error: the inward slack.
+        tiny: smallest positive number of the dtype.
+    """
+
+    low: Floats
+    high: Floats
+    reject_low: Floats
+    reject_high: Floats
+    slope: Floats | None
+    acceleration: Floats | None
+    rest: Floats
+    bounded: bool
+    epsilon: float
+    tiny: float
+
+
+def bounds_of(field: ActionField, limits: Limits | None, num_envs: int) -> Bounds:
+    """Round a field's limits inward and lay them out for a batch.
+
+    Args:
+        field: the action field; its dtype decides the rounding.
+        limits: as declared; None = unbounded.
+        num_envs: how often the numbers repeat.
+
+    Raises:
+        ContractError: a velocity's limits exclude 0, a fallback_value lies outside them, or no
+            whole number lies inside those of a whole-number field: then there would be nothing
+            safe to send.
+    """
+    limits = Limits() if limits is None else limits
+    size = field.shape[-1] if field.shape else 1
+    low, high = _declared(limits.low, size, -np.inf), _declared(limits.high, size, np.inf)
+    reject_low, reject_high = _reject(low, high)
+    bounded = limits.low is not None or limits.high is not None
+    if field.semantics == "velocity" and limits.max_rate is not None:
+        bounded = True
+        rate = np.array(limits.max_rate)
+        low, high = np.maximum(low, -rate), np.minimum(high, rate)
+    if field.semantics == "velocity" and (np.any(low > 0) or np.any(high < 0)):
+        raise ContractError(
+            f"limits of velocity {field.name!r} exclude 0: {limits.low} to {limits.high}; "
+            "standing still must always be allowed"
+        )
+    dtype = field.numpy_dtype
+    if not field.is_float:
+        low, high = _whole_inward(field.name, dtype, low, high)
+        epsilon, tiny = 0.0, 0.0
+    else:
+        info = np.finfo(dtype)
+        top = float(info.max)
+        epsilon, tiny = 2.0 * float(info.eps), float(info.smallest_subnormal)
+        reject_low, reject_high = np.clip(reject_low, -top, top), np.clip(reject_high, -top, top)
+        low, high = np.clip(low, -top, top), np.clip(high, -top, top)
+        if field.semantics == "delta":
+            low, high = _target_inward(low, high)
+        else:
+            low, high = _float_inward(dtype, low, high)
+    repeats = num_envs * (field.width // size)
+    slope = getattr(limits, _SLOPE[field.semantics])
+    accelerated = field.semantics in _ACCELERATED and limits.max_acceleration is not None
+    return Bounds(
+        low=np.tile(low, repeats),
+        high=np.tile(high, repeats),
+        reject_low=np.tile(reject_low, repeats),
+        reject_high=np.tile(reject_high, repeats),
+        slope=None if slope is None else np.tile(np.array(slope), repeats),
+        acceleration=np.tile(np.array(limits.max_acceleration), repeats) if accelerated else None,
+        rest=np.tile(_rest(field, size, low, high), repeats),
+        bounded=bounded,
+        epsilon=epsilon,
+        tiny=tiny,
+    )
+
+
+def _declared(values: tuple[float, ...] | None, size: int, missing: float) -> Floats:
+    return np.full(size, missing) if values is None else np.array(values, dtype=np.float64)
+
+
+def _reject(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    with np.errstate(over="ignore"):
+        margin = (high - low) / 2
+        margin = np.where(margin > 0, margin, np.inf)
+        return low - margin, high + margin
+
+
+def _float_inward(dtype: np.dtype[Any], low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    inner_low, inner_high = low.astype(dtype), high.astype(dtype)
+    up, down = dtype.type(np.inf), dtype.type(-np.inf)
+    inner_low = np.where(inner_low < low, np.nextafter(inner_low, up), inner_low)
+    inner_high = np.where(inner_high > high, np.nextafter(inner_high, down), inner_high)
+    # A range narrower than the dtype can tell apart (a locked joint) collapses to the nearest.
+    empty = inner_low > inner_high
+    nearest = low.astype(dtype)
+    inner_low = np.where(empty, nearest, inner_low)
+    inner_high = np.where(empty, nearest, inner_high)
+    return inner_low.astype(np.float64), inner_high.astype(np.float64)
+
+
+def _target_inward(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    # A target is kept in float64; the slack is a few times the rounding error of one addition.
+    slack = 2.0**-50 * np.maximum(np.abs(low), np.abs(high))
+    middle = low / 2 + high / 2
+    return np.minimum(low + slack, middle), np.maximum(high - slack, middle)
+
+
+def _whole_inward(
+    name: str, dtype: np.dtype[Any], low: Floats, high: Floats
+) -> tuple[Floats, Floats]:
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = np.maximum(np.ceil(low), least), np.minimum(np.floor(high), most)
+    if np.any(low > high):
+        raise ContractError(f"limits of {name!r} ({dtype}) hold no whole number in some entry")
+    return low, high
+
+
+def _rest(field: ActionField, size: int, low: Floats, high: Floats) -> Floats:
+    if field.semantics == "delta":
+        return np.zeros(size)
+    nothing: Floats = np.clip(np.zeros(size), low, high)
+    if field.semantics != "opaque" or not field.fallback_value:
+        return nothing
+    if len(field.fallback_value) not in (1, size):
+        raise ContractError(
+            f"action {field.name!r}: fallback_value needs 1 or {size} numbers, "
+            f"got {len(field.fallback_value)}"
+        )
+    value = np.full(size, field.fallback_value)
+    if np.any(value < low) or np.any(value > high):
+        raise ContractError(
+            f"action {field.name!r}: fallback_value {field.fallback_value} lies outside its "
+            f"limits, {low.tolist()} to {high.tolist()}; change one of them"
+        )
+    if not field.is_float and np.any(value != np.floor(value)):
+        raise ContractError(
+            f"action {field.name!r} ({field.dtype}): fallback_value {field.fallback_value} "
+            "must be whole"
+        )
+    return value
