@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 MAX_NAME_LENGTH = 128
+
+# Controls, line separators, lone surrogates. Not `isprintable`: what it knows differs by Python.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class _Brief(reprlib.Repr):
@@ -66,10 +70,10 @@ def listing(values: Iterable[object], most: int = 16) -> str:
 
 
 def check_text(what: str, value: object) -> str:
-    """Text without unprintable characters (a lone surrogate is one), at most a name's length."""
+    """Text without control characters or lone surrogates, at most a name's length."""
     if not isinstance(value, str):
         raise ContractError(f"{what} must be text, got {brief(value)}")
-    if len(value) > MAX_NAME_LENGTH or not value.isprintable():
+    if len(value) > MAX_NAME_LENGTH or _UNPRINTABLE.search(value):
         raise ContractError(
             f"{what} {brief(value)}: expected at most {MAX_NAME_LENGTH} printable characters"
         )
