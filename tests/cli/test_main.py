@@ -118,7 +118,11 @@ def test_as_a_module_it_loads_no_command() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert set(ast.literal_eval(done.stdout)) == {"isthmus.cli", "isthmus.cli.main", "isthmus.errors"}
+    assert set(ast.literal_eval(done.stdout)) == {
+        "isthmus.cli",
+        "isthmus.cli.main",
+        "isthmus.errors",
+    }
 
 
 def test_python_dash_m() -> None:
