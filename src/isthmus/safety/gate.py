@@ -158,7 +158,7 @@ class Gate:
             reason = _misfit(raw, limiter)
             if raw is None or reason:
                 return _reject(reason, action)
-            out = arrays[name] = raw.copy()
+            out = arrays[name] = np.array(raw, order="C")
             reason = limiter.limit(out, measured, step_ns)
             if reason:
                 return _reject(reason, action)
