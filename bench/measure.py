@@ -25,11 +25,13 @@ class Measured:
     Attributes:
         rounds: figures of each burst, in the row's unit.
         samples: every sample, in the row's unit.
+        missed: steps the policy did not answer in time.
         left_out: why it was not measured, or "".
     """
 
     rounds: list[Figures] = field(default_factory=list)
     samples: list[NDArray[np.float64]] = field(default_factory=list)
+    missed: int = 0
     left_out: str = ""
 
     def add(self, answer: dict[str, Any], scale: float) -> None:
@@ -40,6 +42,7 @@ class Measured:
         figures = {f"p{p}": float(v) for p, v in zip(PERCENTILES, quantiles(samples), strict=True)}
         if "per_second" in answer:
             figures["per_second"] = float(answer["per_second"])
+        self.missed += int(answer.get("missed", 0))
         self.rounds.append(figures)
         self.samples.append(samples)
 
@@ -49,7 +52,12 @@ class Measured:
             return {"left_out": self.left_out}
         pooled = np.concatenate(self.samples)
         medians = {k: median([r[k] for r in self.rounds]) for k in self.rounds[0]}
-        return {**medians, "p99": float(quantiles(pooled)[-1]), "n": len(pooled)}
+        return {
+            **medians,
+            "p99": float(quantiles(pooled)[-1]),
+            "n": len(pooled),
+            "missed": self.missed,
+        }
 
 
 def quantiles(samples: NDArray[np.float64]) -> NDArray[np.float64]:

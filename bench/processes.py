@@ -26,13 +26,14 @@ class Process:
     """One child that prints `ready` and then answers lines by lines.
 
     Args:
+        name: said in errors.
         argv: command line.
         cpus: the CPUs it may run on, or None for all.
         errors: file its standard error goes to.
     """
 
-    def __init__(self, argv: Sequence[str], cpus: set[int] | None, errors: Path) -> None:
-        self._name = " ".join(argv)
+    def __init__(self, name: str, argv: Sequence[str], cpus: set[int] | None, errors: Path) -> None:
+        self._name = name
         self._errors = errors
         self._rest = b""
         with _placed(cpus), errors.open("wb") as stderr:
@@ -92,8 +93,8 @@ class Process:
         return line.decode()
 
     def _last_words(self, what: str) -> str:
-        words = self._errors.read_text(errors="replace").strip().splitlines()[-3:]
-        return f"{self._name} {what}: {' | '.join(words) or 'nothing on standard error'}"
+        words = self._errors.read_text(errors="replace").strip().splitlines()[-1:]
+        return f"{self._name} {what}: {''.join(words) or 'nothing on standard error'}"
 
 
 class _placed:

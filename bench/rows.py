@@ -78,14 +78,121 @@ class Row:
     placed: bool = True
 
 
+C_AND_PYTHON = ("c-futex", "python-eventfd")
+PACED_BAR = (Bar("isthmus-shm", "python-eventfd", at_most=1.6),)
+
+
+def _paced(hz: float, quick: tuple[int, float], full: tuple[int, float]) -> Row:
+    return Row(
+        f"paced-{hz:.0f}",
+        f"24 float32 -> 6, shared memory, paced at {hz:.0f} Hz",
+        ("isthmus-shm", *C_AND_PYTHON),
+        PACED_BAR,
+        hz=hz,
+        quick=quick,
+        full=full,
+    )
+
+
+def _large(payload: str, name: str, title: str, at_most: float) -> Row:
+    return Row(
+        name,
+        title,
+        ("isthmus-shm", *C_AND_PYTHON, "websocket"),
+        (Bar("isthmus-shm", "c-futex", at_most=at_most),),
+        payload=payload,
+        quick=(4, 0.25),
+    )
+
+
+def _socket(name: str, subject: str, floor: str, bare: str, at_most: float) -> Row:
+    return Row(
+        name,
+        f"24 float32 -> 6, {name}, back to back",
+        (subject, floor, bare),
+        (Bar(subject, floor, at_most=at_most), Bar(subject, bare, difference=True)),
+    )
+
+
+def _sessions(count: int, bars: tuple[Bar, ...]) -> Row:
+    return Row(
+        f"sessions-{count}",
+        f"{count} sessions on one ONNX policy",
+        (f"batched-{count}", f"single-{count}"),
+        bars,
+        quick=(3, 0.5),
+        full=(8, 1.0),
+        placed=False,
+    )
+
+
+def _per_second(count: int, at_least: float | None) -> Bar:
+    return Bar(f"batched-{count}", f"single-{count}", at_least=at_least, figure="per_second")
+
+
 ROWS: tuple[Row, ...] = (
     Row(
         "small",
         "24 float32 -> 6, shared memory, back to back",
-        ("c-futex", "c-eventfd", "python-eventfd", "websocket", "websocket-sync"),
+        ("isthmus-shm", "c-futex", "c-eventfd", "python-eventfd", "websocket", "websocket-sync"),
         (
-            Bar("python-eventfd", "c-futex"),
-            Bar("websocket", "python-eventfd"),
+            Bar("isthmus-shm", "c-futex", at_most=4.5),
+            Bar("isthmus-shm", "websocket", at_most=1 / 6),
+            Bar("isthmus-shm", "websocket-sync", at_most=1 / 6),
+            Bar("isthmus-shm", "python-eventfd", at_most=25, difference=True),
         ),
+    ),
+    _paced(25, quick=(3, 1.5), full=(6, 4.0)),
+    _paced(100, quick=(3, 1.0), full=(6, 2.0)),
+    _paced(300, quick=(3, 0.8), full=(6, 2.0)),
+    _large("V", "vectors", "64 envs x 48 -> x 12, shared memory, back to back", at_most=5.0),
+    _large("I", "images", "two 224x224x3 images -> (50, 14), shared memory", at_most=2.0),
+    _large("H", "many", "4096 envs x 48 -> x 12, shared memory", at_most=2.0),
+    _socket("unix", "isthmus-unix", "c-unix", "python-unix", at_most=7.0),
+    _socket("tcp", "isthmus-tcp", "c-tcp", "python-tcp", at_most=7.0),
+    _socket("tcp-json", "isthmus-json", "c-tcp", "python-tcp", at_most=9.0),
+    Row(
+        "guard",
+        "ladder, gate and fallback, 12 joints, every limit",
+        ("isthmus-guard",),
+        (Bar("isthmus-guard", at_most=30.0),),
+        quick=(3, 0.3),
+        full=(10, 0.5),
+    ),
+    Row(
+        "stopped",
+        "act() behind a stopped gateway: return after a deadline of 20 ms",
+        ("isthmus-stopped",),
+        (Bar("isthmus-stopped"), Bar("isthmus-stopped", at_most=500.0, figure="p99")),
+        quick=(3, 1.5),
+        full=(6, 5.0),
+        placed=False,
+    ),
+    Row(
+        "idle",
+        "gateway with 16 silent sessions",
+        ("isthmus-idle",),
+        (Bar("isthmus-idle", at_most=1.0),),
+        quick=(1, 10.0),
+        full=(3, 10.0),
+        unit="% of a core",
+        scale=1.0,
+        placed=False,
+    ),
+    _sessions(1, (Bar("batched-1", "single-1"), _per_second(1, None))),
+    _sessions(16, (_per_second(16, None),)),
+    _sessions(64, (_per_second(64, 3.0),)),
+    Row(
+        "jitter",
+        "500 Hz loop, tick to action in hand, policy in the same process",
+        ("isthmus-memory", "sleep"),
+        (
+            Bar("isthmus-memory", "sleep", difference=True),
+            Bar("isthmus-memory", "sleep", difference=True, figure="p99"),
+        ),
+        hz=500.0,
+        quick=(3, 1.0),
+        full=(6, 4.0),
+        placed=False,
     ),
 )

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .contracts import write_contracts
 from .environments import Interpreters, compile_floor, find_or_build
 from .machine import fingerprint, load_average
 from .measure import measure
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[dict[str, Any]] = []
     facts = {"machine": fingerprint(interpreters), "full": args.full}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        write_contracts(Path(folder))
         setting = Setting(interpreters, compile_floor(say), Path(folder))
         for placement in args.placement or (("same", "split") if args.full else ("same",)):
             for row in _chosen(args.only):

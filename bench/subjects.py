@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .environments import Interpreters
+from .environments import ROOT, Interpreters
 from .payloads import PAYLOADS
 from .processes import Process, SubjectError
 
@@ -22,7 +22,10 @@ _C = ("{floor}",)
 _C_SIZES = ("{ask_bytes}", "{answer_bytes}", "{ask_cpu}", "{answer_cpu}")
 _SIM, _POLICY = ("{sim}", "-m"), ("{policy}", "-m")
 _AT = ("{payload}", "{scratch}/at")
-_NULL = ("isthmus", "serve", "constant", "--contract", "{contract}", "--listen")
+_SERVE = (*_POLICY, "isthmus", "serve")
+_NULL = (*_SERVE, "constant", "--contract", "{contract}", "--listen")
+_REACH = str(ROOT / "policies" / "reach.onnx")
+_SHM = "shm:{scratch}/at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,26 @@ def _websocket(server: str, what: str) -> Subject:
     )
 
 
+def _isthmus(listen: str, codec: str, what: str) -> Subject:
+    upgrade = "yes" if listen.startswith("shm:") else "no"
+    asker = (*_SIM, "bench.stack", "{url}", "{payload}", codec, upgrade)
+    return Subject(what, asker, (*_NULL, listen))
+
+
+def _behind_null(what: str, *asker: str) -> Subject:
+    return Subject(what, (*_SIM, *asker), (*_NULL, _SHM))
+
+
+def _farm(sessions: int, what: str, *options: str) -> Subject:
+    return Subject(
+        f"{sessions} {what}",
+        (*_SIM, "bench.farm", "{url}", str(sessions)),
+        (*_SERVE, _REACH, "--listen", _SHM, *options),
+    )
+
+
+SESSIONS = (1, 16, 64)
+
 SUBJECTS: dict[str, Subject] = {
     "c-futex": _c("futex", "C, futex and shared memory"),
     "c-eventfd": _c("eventfd", "C, eventfd and shared memory"),
@@ -68,6 +91,23 @@ SUBJECTS: dict[str, Subject] = {
     "python-tcp": _bare("tcp", "bare Python, TCP loopback"),
     "websocket": _websocket("asyncio", "websocket + msgpack, as openpi"),
     "websocket-sync": _websocket("sync", "websocket + msgpack, threaded server"),
+    "isthmus-shm": _isthmus(_SHM, "binary", "isthmus, shared memory"),
+    "isthmus-unix": _isthmus("unix:{scratch}/at", "binary", "isthmus, Unix socket"),
+    "isthmus-tcp": _isthmus("tcp://127.0.0.1:0", "binary", "isthmus, TCP"),
+    "isthmus-json": _isthmus("tcp://127.0.0.1:0", "json", "isthmus, TCP, json"),
+    "isthmus-guard": Subject("ladder, gate, fallback", (*_SIM, "bench.guard")),
+    "isthmus-stopped": _behind_null(
+        "act() behind a stopped gateway", "bench.stopped", "{url}", "{answerer_pid}"
+    ),
+    "isthmus-idle": _behind_null(
+        "gateway, 16 silent sessions", "bench.idle", "{url}", "{answerer_pid}", "16"
+    ),
+    "isthmus-memory": Subject(
+        "a policy in the loop's own process", (*_POLICY, "bench.jitter", f"memory:{_REACH}")
+    ),
+    "sleep": Subject("nothing but the pause", (*_POLICY, "bench.jitter", "sleep")),
+    **{f"batched-{n}": _farm(n, "sessions, whatever is ready in one call") for n in SESSIONS},
+    **{f"single-{n}": _farm(n, "sessions, one call each", "--deterministic") for n in SESSIONS},
 }
 
 
@@ -140,7 +180,8 @@ class Live:
         errors = setting.folder / f"{self.name}.{len(self._processes)}.err"
         # A C floor pins its own two processes, so it must be born free.
         cpus = None if cpu < 0 or "{floor}" in argv else {cpu}
-        process = Process(filled, cpus, errors)
+        module = filled[filled.index("-m") + 1] if "-m" in filled else filled[0]
+        process = Process(module, filled, cpus, errors)
         self._processes.append(process)
         return process
 

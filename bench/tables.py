@@ -24,7 +24,8 @@ def subject_text(figures: dict[str, Any]) -> str:
     """The figures of one subject, or why there are none."""
     if "left_out" in figures:
         return f"left out: {figures['left_out']}"
-    return "".join(f"{key} {number(figures[key]):>9}  " for key in FIGURES if key in figures)
+    shown = "".join(f"{key} {number(figures[key]):>9}  " for key in FIGURES if key in figures)
+    return shown + (f"missed {figures['missed']}" if figures["missed"] else "")
 
 
 def bar_text(bar: dict[str, Any]) -> str:

@@ -1,0 +1,54 @@
+"""The whole stack, as its user sees it: one `link.act()` after the other.
+
+    python -m bench.stack URL PAYLOAD CODEC UPGRADE      CODEC binary|json, UPGRADE yes|no
+
+Deadline and pacing are the defaults; simulation time advances by one control period a step, as a
+simulator's does. Steps that the policy did not answer in time are counted, not hidden.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+import isthmus
+from isthmus import Contract
+
+from .bursts import serve_bursts, time_steps
+from .payloads import PAYLOADS, Array
+
+
+def observation_of(contract: Contract, num_envs: int | None) -> dict[str, Array]:
+    """Small numbers in the shape of an observation."""
+    axis = () if num_envs is None else (num_envs,)
+    return {f.name: np.full((*axis, *f.shape), 0.1, f.dtype) for f in contract.observation}
+
+
+def main(url: str, payload: str, codec: str, upgrade: str) -> None:
+    """Connect, and answer the runner's bursts."""
+    num_envs = PAYLOADS[payload].num_envs
+    with isthmus.connect(url, num_envs=num_envs, codec=codec, upgrade=upgrade == "yes") as link:
+        observation = observation_of(link.contract, num_envs)
+        control_dt = link.contract.control_dt
+        sim_time = 0.0
+        missed = 0
+
+        def step() -> None:
+            nonlocal sim_time, missed
+            sim_time += control_dt
+            action = link.act(sim_time=sim_time, **observation)
+            missed += action.status != "policy"
+
+        def burst(seconds: float, hz: float) -> dict[str, Any]:
+            nonlocal missed
+            missed = 0
+            return {**time_steps(step, seconds, hz), "missed": missed}
+
+        link.reset(seed=7)
+        serve_bursts(burst)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
