@@ -30,6 +30,12 @@ Step = tuple[Callable[..., Any], Array, Array]
 Kept = tuple[str, Any, Array]
 """A name in the next state, where in its array, and what is kept there."""
 
+Source = tuple[str, Array, tuple[int, ...]]
+"""A name in the observation or state, the view it is copied into, and that view's shape."""
+
+Target = tuple[str, Array, tuple[int, ...], Step | None]
+"""An action field, where its numbers are, its shape, and the step that is done on the way out."""
+
 Run = Callable[[ArrayMap], None]
 """Runs the model on one `Rows`; takes the observation, for inputs read where they lie."""
 
@@ -82,15 +88,19 @@ class Rows:
                 self._normalise += _step(np.minimum, array, by.clip)
         self._clip: list[Step] = []
         self._adjust: list[Step] = []
-        self._actions: list[tuple[str, Array]] = []
+        self._actions: list[Target] = []
         for sink in wiring.sinks:
             array = outputs[sink.map.tensor].reshape(-1, *sink.field.shape)
             if sink.map.clip is not None:
                 self._clip += _step(np.maximum, array, sink.map.clip[0])
                 self._clip += _step(np.minimum, array, sink.map.clip[1])
-            self._adjust += _step(np.multiply, array, sink.map.scale, neutral=1.0)
-            self._adjust += _step(np.add, array, sink.map.offset, neutral=0.0)
-            self._actions.append((sink.field.name, array))
+            adjust = [
+                *_step(np.multiply, array, sink.map.scale, neutral=1.0),
+                *_step(np.add, array, sink.map.offset, neutral=0.0),
+            ]
+            last = adjust.pop() if adjust else None
+            self._adjust += adjust
+            self._actions.append((sink.field.name, array, array.shape, last))
         self._keep: list[Kept] = [(name, ..., outputs[t]) for name, t in wiring.memory.items()]
         self._keep += _last_action(wiring.last_action, wiring.sinks, outputs)
 
@@ -108,14 +118,14 @@ class Rows:
         Raises:
             InferenceError: an array is missing or of another shape.
         """
-        for name, view in self._gather:
+        for name, view, shape in self._gather:
             array = observation[name]
-            if array.shape != view.shape:
+            if array.shape != shape:
                 raise _misfit("observation", name, view, array)
             view[...] = array
-        for name, view in self._recall:
+        for name, view, shape in self._recall:
             array = state[name]
-            if array.shape != view.shape:
+            if array.shape != shape:
                 raise _misfit("state", name, view, array)
             view[...] = array
         for function, array, constant in self._normalise:
@@ -136,11 +146,14 @@ class Rows:
             out[index] = array
         for function, array, constant in self._adjust:
             function(array, constant, out=array)
-        for name, array in self._actions:
+        for name, array, shape, last in self._actions:
             out = action[name]
-            if out.shape != array.shape:
+            if out.shape != shape:
                 raise _misfit("action", name, array, out)
-            out[...] = array
+            if last is None:
+                out[...] = array
+            else:
+                last[0](array, last[2], out=out)
 
 
 class Buffers:
@@ -191,12 +204,13 @@ def _allocate(tensors: Mapping[str, Tensor], capacity: int) -> dict[str, Array]:
     return {name: np.zeros((capacity, *t.sizes), t.dtype) for name, t in tensors.items()}
 
 
-def _source(slot: Slot, buffer: Array) -> tuple[str, Array]:
+def _source(slot: Slot, buffer: Array) -> Source:
     """The part of an input tensor that takes arrays (n, *shape) of the slot's source."""
-    if buffer.shape[1:] == slot.shape:
-        return slot.name, buffer
-    # Splitting the last axis of a slice never copies, so what is assigned reaches the buffer.
-    return slot.name, buffer[:, slot.start : slot.stop].reshape(len(buffer), *slot.shape)
+    view = buffer
+    if buffer.shape[1:] != slot.shape:
+        # Splitting the last axis of a slice never copies, so what is assigned reaches the buffer.
+        view = buffer[:, slot.start : slot.stop].reshape(len(buffer), *slot.shape)
+    return slot.name, view, view.shape
 
 
 def _step(
