@@ -39,8 +39,8 @@ HOLD_STEPS = 5
 POSE_RANGES: dict[str, tuple[float, float]] = {
     "base_link_to_link1": (-1.4, 1.4),
     "link1_to_link2": (-0.6, 1.2),
-    "link2_to_link3": (0.5, 2.4),
-    "link3_to_link4": (-1.0, 1.3),
+    "link2_to_link3": (0.6, 2.4),
+    "link3_to_link4": (-0.6, 1.3),
     "link4_to_link5": (-1.5, 1.5),
     "link5_to_gripper_link": (0.2, 0.8),
 }
