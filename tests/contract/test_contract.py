@@ -84,6 +84,16 @@ def test_what_contradicts_itself_is_refused(arm: Make, parts: dict[str, Any], wh
             {"a": Limits(max_acceleration=(1.0,) * 3)},
             "max_acceleration means nothing for torque",
         ),
+        (
+            command(semantics="opaque", fallback="zero"),
+            {"a": Limits(low=(0.0, 0.0, 1.0))},
+            "exclude its own fallback 'zero': 0.0 at entry 2",
+        ),
+        (
+            command(semantics="opaque", fallback="value", fallback_value=(3.0,)),
+            {"a": Limits(high=(3.0, 2.0, 3.0))},
+            "exclude its own fallback 'value': 3.0 at entry 1",
+        ),
     ],
 )
 def test_an_action_that_its_observation_does_not_carry_is_refused(

@@ -31,6 +31,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         for name in fields[:-1]
     )
     unit = observation[0].unit
+    bounds = [sorted(draw(st.tuples(finite, finite))) for _ in range(width)]
     semantics = draw(st.sampled_from(["position", "delta", "velocity", "torque", "opaque"]))
     action = ActionField(
         fields[-1],
@@ -41,11 +42,8 @@ def contracts(draw: st.DrawFn) -> Contract:
         semantics=semantics,
         measured_position=observation[0].name,
         fallback="value" if semantics == "opaque" else "",
-        fallback_value=tuple(draw(st.lists(finite, min_size=width, max_size=width)))
-        if semantics == "opaque"
-        else (),
+        fallback_value=tuple(low for low, _ in bounds) if semantics == "opaque" else (),
     )
-    bounds = [sorted(draw(st.tuples(finite, finite))) for _ in range(width)]
     limits = Limits(
         low=tuple(low for low, _ in bounds),
         high=tuple(high for _, high in bounds),

@@ -24,6 +24,7 @@ __all__ = [
     "check_whole",
     "finite",
     "listing",
+    "nanoseconds",
 ]
 
 MAX_NAME_LENGTH = 128
@@ -142,3 +143,11 @@ def check_keys(
     if missing:
         raise ContractError(f"{what}: keys missing: {', '.join(missing)}")
     return data
+
+
+def nanoseconds(what: str, seconds: object) -> int:
+    """Seconds as whole nanoseconds, at least 1."""
+    (found,) = finite(what, [seconds])
+    if round(found * 1e9) < 1:
+        raise ContractError(f"{what} must be a time in seconds greater than 0, got {found}")
+    return round(found * 1e9)

@@ -128,6 +128,12 @@ class Contract:
                     f"limits of {name!r}: {number} is outside {action.dtype}; "
                     "leave it out if unbounded"
                 )
+        for index, number in enumerate(action.constant_fallback()):
+            if not limits.allow(index, number):
+                raise ContractError(
+                    f"limits of {name!r} exclude its own fallback {action.fallback!r}: "
+                    f"{number} at entry {index}"
+                )
 
     def check_pacing(self, pacing: str) -> None:
         """Check that this contract may be driven at a pacing.
@@ -264,7 +270,7 @@ class Contract:
         limits = found.get("limits", {})
         if not isinstance(limits, Mapping):
             raise ContractError(f"limits: expected an object, got {type(limits).__name__}")
-        values["limits"] = {name: Limits.from_dict(item) for name, item in limits.items()}
+        values["limits"] = {name: _limits(name, item) for name, item in limits.items()}
         return cls(**values)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -299,6 +305,13 @@ def _list(what: str, value: object) -> list[Any]:
     if not 0 < len(value) <= MAX_FIELDS:
         raise ContractError(f"{what}: expected 1 to {MAX_FIELDS} fields, got {len(value)}")
     return list(value)
+
+
+def _limits(name: object, value: Any) -> Limits:
+    try:
+        return Limits.from_dict(value)
+    except ContractError as exc:
+        raise ContractError(f"limits of {brief(name)}: {exc}") from exc
 
 
 def _fields(side: str, value: object, kind: type[AnyField]) -> tuple[AnyField, ...]:

@@ -233,6 +233,14 @@ class ActionField(Field):
                 "that holds the measured position"
             )
 
+    def constant_fallback(self) -> tuple[float, ...]:
+        """The command the fallback stands for, per entry of the last axis; () if it varies."""
+        if self.fallback == "zero" and self.semantics != "delta":
+            return (0.0,) * self.last
+        if len(self.fallback_value) == 1:
+            return self.fallback_value * self.last
+        return self.fallback_value
+
     def check_measured(self, observation: Mapping[str, Field]) -> None:
         """Check the observation fields this action names as its measurements.
 

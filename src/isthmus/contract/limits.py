@@ -71,6 +71,13 @@ class Limits:
                 return len(value)
         return None
 
+    def allow(self, index: int, value: float) -> bool:
+        """True if `low` and `high` allow a value at an entry."""
+        return not (
+            (self.low is not None and value < self.low[index])
+            or (self.high is not None and value > self.high[index])
+        )
+
     def tighter(self, other: Limits) -> Limits:
         """Both sides' bounds at once: the tighter of each.
 
