@@ -270,7 +270,7 @@ def test_goals_can_be_reached_and_lie_in_the_workspace(env: RoArmReachEnv) -> No
     for seed in range(60):
         observation, _ = env.reset(seed=seed)
         goal = observation["goal"].astype(float)
-        assert goal[2] >= 0.049 and np.hypot(goal[0], goal[1]) >= 0.129
+        assert goal[2] >= 0.069 and np.hypot(goal[0], goal[1]) >= 0.129
         assert inverse(goal, observation["q"].astype(float))[1] < 2e-3
 
 
@@ -302,6 +302,13 @@ def test_success_is_two_centimetres_at_the_last_five_steps(env: RoArmReachEnv) -
     assert holding(env, 0.019)
     assert not holding(env, 0.021)
     assert not holding(env, 0.0, leave_after=EPISODE_STEPS - 5)
+
+
+def test_the_floor_stops_the_arm_and_costs_reward(env: RoArmReachEnv) -> None:
+    env.reset(seed=0, options={"q": READY, "goal": [0.3, 0.0, 0.2]})
+    rewards = [env.step(np.array([0, 0.1, 0, 0, 0, 0], np.float32))[1] for _ in range(25)]
+    assert env.reach.arm.touches_floor and env.reach.arm.tip[2] > -0.01
+    assert rewards[-1] < -0.1
 
 
 def test_arriving_too_late_is_no_success(env: RoArmReachEnv) -> None:

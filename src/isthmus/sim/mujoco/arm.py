@@ -62,6 +62,11 @@ class Arm:
         return np.array(self._data.site_xpos[self._tip_id])
 
     @property
+    def touches_floor(self) -> bool:
+        """True while a link rests on the floor."""
+        return bool(self._data.ncon)
+
+    @property
     def time(self) -> float:
         """Simulation time since the last reset, s."""
         return float(self._data.time)

@@ -45,7 +45,7 @@ POSE_RANGES: dict[str, tuple[float, float]] = {
     "link5_to_gripper_link": (0.2, 0.8),
 }
 
-CLEARANCE = 0.05
+CLEARANCE = 0.07
 """Lowest height of elbow, wrist and tip in such a pose, m."""
 
 AHEAD = 0.13
@@ -177,7 +177,8 @@ class Reach:
             delta: (6,), rad; change of the joint targets. Held to the arm's limits here.
 
         Returns:
-            The reward.
+            The reward: the way made towards the goal, up to 1 for being there, less for
+            changes of speed and for touching the floor.
 
         Raises:
             ContractError: wrong shape, or not finite.
@@ -192,7 +193,8 @@ class Reach:
         distance = self.distance
         self.held = self.held + 1 if distance <= TOLERANCE else 0
         progress, self._distance = self._distance - distance, distance
-        return 10.0 * progress + float(np.exp(-((distance / TOLERANCE) ** 2))) - 0.02 * jerk
+        near = float(np.exp(-((distance / TOLERANCE) ** 2)))
+        return 10.0 * progress + near - 0.02 * jerk - 0.2 * self.arm.touches_floor
 
     def _limit(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
         # The acceleration limit is the link's to keep. Cutting here what it let through would part
