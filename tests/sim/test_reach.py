@@ -282,6 +282,7 @@ def test_the_next_goal_can_start_from_where_the_arm_is(env: RoArmReachEnv) -> No
     assert np.array_equal(before["q"], after["q"]) and np.array_equal(before["dq"], after["dq"])
     assert not np.array_equal(before["goal"], after["goal"])
     assert env.reach.arm.time == 0.0 and env.reach.steps == 0
+    assert env.reach.target == pytest.approx(after["q"], abs=1e-6)
 
 
 def holding(env: RoArmReachEnv, offset: float, leave_after: int | None = None) -> bool:

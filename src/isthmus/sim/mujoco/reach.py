@@ -132,11 +132,13 @@ class Reach:
             start = np.clip(_vector("q", given["q"], len(start)), self._low, self._high)
         self.randomization = self.arm.apply(sample)
         if given.get("keep_pose", False):
+            # As after any reset, the target starts from the measured pose: a link's does too.
+            start = np.clip(self.arm.q, self._low, self._high)
             self.arm.restart_clock()
         else:
             self.arm.reset(start)
-            self.target = start
-            self._last_delta = np.zeros_like(start)
+        self.target = start
+        self._last_delta = np.zeros_like(start)
         self.goal = goal
         self.arm.show_goal(goal)
         self._queue = deque([self.target] * sample.action_delay)
@@ -185,7 +187,7 @@ class Reach:
         """
         wanted = self._limit(_vector("delta", delta, len(self.target)))
         self.target = self.target + wanted
-        jerk = float(np.sum(((wanted - self._last_delta) / self._max_delta)[:5] ** 2))
+        change = (wanted - self._last_delta) / self._max_delta
         self._last_delta = wanted
         self._queue.append(self.target)
         self.arm.step(self._queue.popleft())
@@ -194,7 +196,7 @@ class Reach:
         self.held = self.held + 1 if distance <= TOLERANCE else 0
         progress, self._distance = self._distance - distance, distance
         near = float(np.exp(-((distance / TOLERANCE) ** 2)))
-        return 10.0 * progress + near - 0.02 * jerk - 0.2 * self.arm.touches_floor
+        return 10.0 * progress + near - 0.02 * float(change @ change) - 0.2 * self.arm.touches_floor
 
     def _limit(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
         # The acceleration limit is the link's to keep. Cutting here what it let through would part
