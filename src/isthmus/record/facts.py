@@ -1,13 +1,8 @@
-"""What is true of this interpreter, this machine and this checkout.
-
-Run as a program (`python -m isthmus.record.facts`) it prints the interpreter's facts as one line of
-JSON, so that another Python can learn them before anything is started.
-"""
+"""What is true of this interpreter, this machine and this checkout."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -15,14 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
+
 __all__ = ["git_facts", "host_facts", "interpreter_facts"]
 
-PACKAGES: tuple[str, ...] = ("isthmus", "numpy", "onnxruntime", "mujoco", "gymnasium")
+PACKAGES: tuple[str, ...] = ("numpy", "onnxruntime", "mujoco", "gymnasium")
 
 
 def interpreter_facts() -> dict[str, Any]:
     """This interpreter: executable, version, implementation and the packages that matter."""
-    packages = {}
+    packages = {"isthmus": __version__}  # a checkout on the path has no metadata
     for name in PACKAGES:
         try:
             packages[name] = importlib.metadata.version(name)
@@ -71,7 +68,3 @@ def _git(folder: Path, *args: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-if __name__ == "__main__":
-    print(json.dumps(interpreter_facts()))

@@ -1,0 +1,277 @@
+"""One arm, two Pythons, one command.
+
+    make demo
+    python demo.py --sim-python .envs/sim/bin/python --policy-python .envs/policy/bin/python
+
+Starts a gateway that holds the policy in one Python and `sim.py` in another, watches both, prints
+one table and leaves nothing behind. Standard library only: it runs in any Python >= 3.10.
+
+Exit status: 0 if the arm reached at least 70 % of its goals; 1 if it did not; 2 if the command line
+is wrong; 3 if a side failed; 130 if interrupted. With `--stall`, episodes that lost actions are set
+aside, and the others must reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from children import Child, Lines, clean_environ  # noqa: E402
+from table import print_table  # noqa: E402
+
+ENOUGH = 0.7
+READY_TIMEOUT = 60.0
+SAVE_TIMEOUT = 20.0
+SOCKET_PATH_LIMIT = 100
+FACTS = "import json; from isthmus.record import interpreter_facts as f; print(json.dumps(f()))"
+
+
+class DemoError(Exception):
+    """Something that ends the demo; the message is for its user."""
+
+
+def main() -> int:
+    """Run the demo."""
+    args = parse()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="isthmus-", dir=short_folder()) as folder:
+            ended = Demo(args, Path(folder)).run()
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
+    print_table(ended)
+    return 0 if reached_enough(ended["meta"]["episodes"], stalled=args.stall > 0) else 1
+
+
+def interrupt(number: int, frame: object) -> None:
+    """Make the first Ctrl-C or SIGTERM an exception, and ignore those that follow."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def reached_enough(episodes: list[dict[str, Any]], *, stalled: bool) -> bool:
+    """Whether the arm reaches, by the rule in this file's first lines."""
+    counted = [e for e in episodes if not (stalled and e["lost_actions"])]
+    reached = sum(e["success"] for e in counted)
+    return bool(counted) and reached >= ENOUGH * len(counted)
+
+
+class Demo:
+    """Both sides, from their start to their end.
+
+    Args:
+        args: the command line.
+        folder: a private folder, for the socket.
+    """
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self._args = args
+        self._folder = folder
+        self._children: list[Child] = []
+        self._run = ""
+
+    def run(self) -> dict[str, Any]:
+        """Start, watch, stop. Returns what the simulator said at its end.
+
+        Raises:
+            DemoError: a side failed.
+        """
+        try:
+            peer = self._peer_facts()
+            gateway, url = self._start_gateway()
+            sim, status = self._start_sim(url, peer)
+            return self._watch(gateway, sim, status)
+        except (DemoError, KeyboardInterrupt):
+            self._wind_down()
+            raise
+        finally:
+            for child in reversed(self._children):
+                child.stop()
+
+    def _peer_facts(self) -> Path:
+        """Ask the policy's Python what it is, before anything is started in it."""
+        policy = Path(self._args.policy)
+        done = subprocess.run(
+            [self._args.policy_python, "-c", FACTS],
+            capture_output=True,
+            text=True,
+            env=clean_environ(os.environ),
+        )
+        if done.returncode:
+            raise DemoError(f"{self._args.policy_python} cannot run isthmus:\n{done.stderr}")
+        facts = {
+            "policy_side": json.loads(done.stdout),
+            "policy": {
+                "name": policy.stem,
+                "kind": policy.suffix.lstrip("."),
+                "digest": hashlib.sha256(policy.read_bytes()).hexdigest(),
+            },
+        }
+        path = self._folder / "peer.json"
+        path.write_text(json.dumps(facts), encoding="utf-8")
+        return path
+
+    def _start_gateway(self) -> tuple[Child, str]:
+        listen = {
+            "shm": f"shm:{self._folder / 'gateway.sock'}",
+            "unix": f"unix:{self._folder / 'gateway.sock'}",
+            "tcp": "tcp://127.0.0.1:0",
+        }[self._args.transport]
+        command = [self._args.policy_python, "-m", "isthmus", "serve", self._args.policy]
+        gateway = Child(
+            "the gateway",
+            [*command, "--listen", listen],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._children.append(gateway)
+        assert gateway.process.stdout is not None
+        self._words = Lines(gateway.process.stderr or -1)
+        said, url = Lines(gateway.process.stdout), ""
+        until = time.monotonic() + READY_TIMEOUT
+        while not said.ended:
+            select.select([said, self._words], [], [], max(0.0, until - time.monotonic()))
+            gateway.last_words.extend(self._words.read())
+            for line in said.read():
+                word, _, rest = line.partition(" ")
+                if word == "listening":
+                    url = rest
+                elif word == "ready" and url:
+                    return gateway, url
+            if time.monotonic() >= until:
+                raise DemoError(f"no `ready` within {READY_TIMEOUT:g} s: {gateway.epitaph()}")
+        gateway.process.wait()
+        gateway.last_words.extend(self._words.read())
+        raise DemoError(f"before it was ready, {gateway.epitaph()}")
+
+    def _start_sim(self, url: str, peer: Path) -> tuple[Child, Lines]:
+        args = self._args
+        ours, theirs = os.pipe()
+        options = {
+            "--duration": args.duration,
+            "--deadline": args.deadline,
+            "--seed": args.seed,
+            "--runs": args.runs,
+            "--peer": peer,
+            "--status-fd": theirs,
+        }
+        words = [str(word) for pair in options.items() for word in pair]
+        command = [args.sim_python, str(HERE / "sim.py"), url, *words]
+        sim = Child("the simulator", command, pass_fds=[theirs])
+        os.close(theirs)
+        self._children.append(sim)
+        return sim, Lines(ours)
+
+    def _watch(self, gateway: Child, sim: Child, status: Lines) -> dict[str, Any]:
+        """Until the simulator's side ends, or the gateway does before it."""
+        ended: dict[str, Any] | None = None
+        stall = Stall(gateway, self._args.stall)
+        while not status.ended:
+            sources = [status] if self._words.ended else [status, self._words]
+            select.select(sources, [], [], stall.wait())
+            gateway.last_words.extend(self._words.read())
+            for line in status.read():
+                event = json.loads(line)
+                if event["event"] == "running":
+                    self._run = event["run"]
+                    stall.plan(self._args.duration / 2)
+                else:
+                    ended = event
+            if gateway.status is not None and ended is None:
+                raise DemoError(f"in the middle of the run, {gateway.epitaph()}")
+            stall.act()
+        os.close(status.fd)
+        if sim.process.wait() or ended is None:
+            raise DemoError(f"{sim.epitaph()}, see above")
+        return ended
+
+    def _wind_down(self) -> None:
+        """Let the simulator save what it has, and say where."""
+        for child in self._children[1:]:
+            child.signal(signal.SIGINT)
+            try:
+                child.process.wait(SAVE_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                print(f"demo: {child.name} did not save its run", file=sys.stderr)
+        if self._run:
+            print(f"demo: what was recorded is in {self._run}", file=sys.stderr)
+
+
+class Stall:
+    """Stops the gateway in the middle of a run, for as long as asked, and lets it go on."""
+
+    def __init__(self, gateway: Child, seconds: float) -> None:
+        self._gateway = gateway
+        self._seconds = seconds
+        self._next: list[tuple[float, int]] = []
+
+    def plan(self, delay: float) -> None:
+        """Fix the two moments, counted from now."""
+        if self._seconds > 0:
+            start = time.monotonic() + delay
+            self._next = [(start, signal.SIGSTOP), (start + self._seconds, signal.SIGCONT)]
+
+    def wait(self) -> float:
+        """Seconds until something is to be done; at most one, to notice a dead gateway."""
+        return min(1.0, max(0.0, self._next[0][0] - time.monotonic())) if self._next else 1.0
+
+    def act(self) -> None:
+        """Do what is due."""
+        while self._next and time.monotonic() >= self._next[0][0]:
+            self._gateway.signal(self._next.pop(0)[1])
+
+
+def short_folder() -> str | None:
+    """Where the socket's folder goes: a socket's path holds about 100 bytes."""
+    usual = tempfile.gettempdir()
+    return None if len(os.fsencode(usual)) + 40 < SOCKET_PATH_LIMIT else "/tmp"
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line, and check what can be checked before anything starts."""
+    parser = argparse.ArgumentParser(description="An arm in one Python, its policy in another.")
+    parser.add_argument("--sim-python", required=True, metavar="PATH")
+    parser.add_argument("--policy-python", required=True, metavar="PATH")
+    parser.add_argument("--duration", type=float, default=20.0, help="seconds, in whole episodes")
+    parser.add_argument("--transport", choices=("shm", "unix", "tcp"), default="shm")
+    parser.add_argument("--deadline", type=float, default=0.032, help="seconds per action")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", default="runs", help="where the run is saved")
+    parser.add_argument("--policy", default="policies/reach.onnx", help="the model to serve")
+    parser.add_argument(
+        "--stall", type=float, default=0.0, metavar="S", help="stop the gateway S s, half-way"
+    )
+    args = parser.parse_args()
+    for name in ("sim_python", "policy_python"):
+        path = getattr(args, name)
+        if shutil.which(path) is None:
+            parser.error(f"--{name.replace('_', '-')}: no such program: {path}")
+    if not Path(args.policy).exists():
+        parser.error(f"--policy: no such file: {args.policy}")
+    if not (args.duration > 0 and args.deadline > 0 and args.stall >= 0):
+        parser.error("--duration and --deadline must be greater than 0, --stall at least 0")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

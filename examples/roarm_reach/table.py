@@ -1,0 +1,74 @@
+"""The demo's last words: one table. Standard library only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STAGES = ("encode", "wire", "queue", "infer", "decode", "total")
+NAMES = {"total": "act(), as the caller feels it"}
+
+
+def print_table(ended: dict[str, Any]) -> None:
+    """Print what the simulator's side said at its end."""
+    print(table(ended))
+
+
+def table(ended: dict[str, Any]) -> str:
+    """The run in one table.
+
+    Args:
+        ended: the simulator's last event: `metrics`, `meta` and `run`.
+    """
+    metrics, meta = ended["metrics"], ended["meta"]
+    rows = [
+        ("goals reached", goals(metrics, meta)),
+        ("actions", actions(metrics, meta)),
+        ("transport", meta["transport"]),
+        ("simulator", side(meta.get("sim", {}), ("mujoco", "numpy"))),
+        ("policy", side(meta.get("policy_side", {}), ("onnxruntime", "numpy"))),
+        ("interface hash", meta["interface_hash"]),
+        ("saved in", ended["run"]),
+        ("look at", f"{ended['run']}/report.html"),
+    ]
+    wide = max(len(name) for name, _ in rows)
+    head = [f"  {name:<{wide}}  {value}" for name, value in rows]
+    return "\n".join(["", *head[:2], "", *latency(metrics["latency_us"]), "", *head[2:], ""])
+
+
+def goals(metrics: dict[str, Any], meta: dict[str, Any]) -> str:
+    """Goals reached; those that lost actions apart, if any."""
+    found = f"{metrics['reached']} of {metrics['episodes']}"
+    whole = [e for e in meta["episodes"] if not e["lost_actions"]]
+    if len(whole) < metrics["episodes"]:
+        reached = sum(e["success"] for e in whole)
+        found += f"; {reached} of the {len(whole)} where every action was the policy's"
+    return found
+
+
+def actions(metrics: dict[str, Any], meta: dict[str, Any]) -> str:
+    """Actions, misses and where the actions came from."""
+    hz = 1e9 / meta["contract"]["control_dt_ns"]
+    deadline = meta["deadline_ns"] / 1e6
+    found = (
+        f"{metrics['steps']} at {hz:g} Hz, {metrics['misses']} missed the {deadline:g} ms deadline"
+    )
+    others = [f"{count} {name}" for name, count in metrics["status"].items() if name != "policy"]
+    return found + (f" ({', '.join(others)})" if others else "")
+
+
+def latency(stages: dict[str, dict[str, float]]) -> list[str]:
+    """One line per stage, ms."""
+    lines = [f"  {'milliseconds':<30}" + "".join(f"{name:>9}" for name in ("p50", "p95", "p99"))]
+    lines.append("  " + "-" * 57)
+    for stage in STAGES:
+        if stage in stages:
+            values = "".join(f"{stages[stage][q] / 1e3:9.3f}" for q in ("p50", "p95", "p99"))
+            lines.append(f"  {NAMES.get(stage, stage):<30}{values}")
+    return lines
+
+
+def side(facts: dict[str, Any], packages: tuple[str, ...]) -> str:
+    """One side's Python and the packages that matter there."""
+    versions = facts.get("packages", {})
+    shown = [f"{name} {versions[name]}" for name in packages if name in versions]
+    return f"Python {facts.get('python', '?')} ({', '.join(shown)}), {facts.get('executable', '?')}"
