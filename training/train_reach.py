@@ -19,12 +19,12 @@ import onnxruntime
 import torch
 from export import export
 from numpy.typing import NDArray
-from reach_vec_env import INPUT_FIELDS, ReachVecEnv, action_scale
+from reach_vec_env import FIELD_SCALES, INPUT_FIELDS, ReachVecEnv, action_scale
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from isthmus.sim.mujoco import ENV_ID, Evaluation, contract, evaluate
+from isthmus.sim.mujoco import ENV_ID, contract, evaluate
 
 # What the run is made of; every entry goes into the manifest.
 SETTINGS: dict[str, Any] = {
@@ -112,10 +112,8 @@ def onnx_act(path: Path) -> Callable[[dict[str, NDArray[np.float32]]], NDArray[n
     return act
 
 
-def provenance(
-    args: argparse.Namespace, seconds: float, result: Evaluation | None
-) -> dict[str, Any]:
-    """Everything about this training that the manifest keeps."""
+def origin(args: argparse.Namespace) -> dict[str, Any]:
+    """What this training is made of; taken before it starts, and kept in the manifest."""
     packages = ("stable-baselines3", "torch", "gymnasium", "mujoco", "numpy", "onnx")
     return {
         "script": "training/train_reach.py",
@@ -123,12 +121,11 @@ def provenance(
         "seed": args.seed,
         "steps": args.steps,
         "settings": SETTINGS,
-        "train_seconds": round(seconds, 1),
+        "observation_scale": FIELD_SCALES,
         "git_sha": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--", "src/isthmus/sim", "training")),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
-        "evaluation": None if result is None else result.to_dict(),
     }
 
 
@@ -142,15 +139,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("policies/reach.onnx"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=600_000)
+    parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--episodes", type=int, default=200, help="evaluated after the export")
     parser.add_argument("--at-least", type=float, default=0.9, help="success rate to reach")
     args = parser.parse_args()
     print(f"interface {contract().interface_hash[:12]}, seed {args.seed}, {args.steps} steps")
+    facts = origin(args)
     model, seconds = train(args.seed, args.steps)
-    export(model, args.out, provenance(args, seconds, None))
+    facts["train_seconds"] = round(seconds, 1)
+    export(model, args.out, facts)
     result = evaluate(onnx_act(args.out), episodes=args.episodes)
-    export(model, args.out, provenance(args, seconds, result))
+    facts["evaluation"] = result.to_dict()
+    export(model, args.out, facts)
     print(f"trained in {seconds:.0f} s; {args.out}: {result.to_dict()}")
     return 0 if result.success_rate >= args.at_least else 1
 
