@@ -155,7 +155,10 @@ def step() -> Step:
         rng = np.random.default_rng(seed)
         observation = allocate_observation(policy.contract, n)
         for array in observation.values():
-            array[...] = rng.normal(size=array.shape) * (100 if array.dtype.kind in "iu" else 1)
+            if array.dtype.kind == "f":
+                array[...] = rng.normal(size=array.shape)
+            else:
+                array[...] = rng.integers(0, 2 if array.dtype.kind == "b" else 100, array.shape)
         action = allocate_action(policy.contract, n)
         state = policy.initial_state(n) if state is None else state
         next_state = allocate_state(state)

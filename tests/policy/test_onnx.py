@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from isthmus.contract import ActionField, Contract, Field
+from isthmus.contract.fields import DTYPES
 from isthmus.errors import (
     InferenceError,
     InterfaceMismatchError,
@@ -249,9 +250,44 @@ def test_an_image_that_is_read_where_it_lies_is_checked_first(maker, build):
     action = allocate_action(IMAGE, 2)
     image = good["camera.top"]
     for bad in (image[:1], image[..., ::-1], image.astype(np.int8), image[:, :, :, :2]):
-        with pytest.raises(InferenceError, match=r"must be C-contiguous uint8 \(2, 64, 96, 3\)"):
+        with pytest.raises(
+            InferenceError, match=r"must be C-contiguous, aligned uint8 \(2, 64, 96, 3\)"
+        ):
             policy.infer({**good, "camera.top": bad}, action, {}, {})
     policy.infer(good, action, {}, {})
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_passes_unchanged(maker, build, step, dtype, large):
+    """Copied when small, read where it lies when large."""
+    shape = (128, 130) if large else (3,)
+    contract = Contract(
+        name="x",
+        observation=(Field("x", shape, dtype),),
+        action=(ActionField("y", shape, dtype, fallback="zero"),),
+        control_dt_ns=1,
+    )
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    passing = build.graph(
+        [build.tensor("obs", ["n", *shape], kind)],
+        [build.tensor("action", ["n", *shape], kind)],
+        [("Identity", ("obs",), ("action",), {})],
+        {},
+    )
+    policy = load(
+        maker.write(
+            passing,
+            contract=contract,
+            inputs=[{"tensor": "obs", "concat": ["x"]}],
+            outputs=[{"tensor": "action", "field": "y"}],
+        )
+    )
+    for n in (1, 3):
+        done = step(policy, n)
+        assert done["action"]["y"].dtype == dtype
+        assert done["action"]["y"].any()
+        assert (done["action"]["y"] == done["observation"]["x"]).all()
 
 
 def test_misshapen_arrays_are_never_broadcast(maker, contract):

@@ -197,6 +197,7 @@ def _bind(session: Any, rows: Rows, direct: Sequence[Direct], *, on_cpu: bool) -
     for name, array in rows.inputs.items():
         binding.bind_cpu_input(name, array)
     run: Callable[[Any], None] = session.run_with_iobinding
+    count = len(next(iter(rows.outputs.values())))
     if on_cpu and not direct:
         return lambda observation: run(binding)
 
@@ -205,9 +206,7 @@ def _bind(session: Any, rows: Rows, direct: Sequence[Direct], *, on_cpu: bool) -
             for name, array in rows.inputs.items():
                 binding.bind_cpu_input(name, array)
         for item in direct:
-            _bind_direct(
-                binding, item, observation[item.field], len(next(iter(rows.outputs.values())))
-            )
+            _bind_direct(binding, item, observation[item.field], count)
         run(binding)
 
     return rebind_and_run
@@ -219,10 +218,11 @@ def _bind_direct(binding: Any, item: Direct, array: Array, count: int) -> None:
     ONNX Runtime gets a bare address here, so nothing about the array is taken on trust.
     """
     shape = (count, *item.row.sizes)
-    if array.shape != shape or array.dtype != item.row.dtype or not array.flags.c_contiguous:
+    same = array.shape == shape and array.dtype == item.row.dtype
+    if not same or not array.flags.c_contiguous or not array.flags.aligned:
         raise InferenceError(
-            f"observation {item.field!r} must be C-contiguous {item.row.dtype} {shape}, got "
-            f"{array.dtype} {array.shape} with strides {array.strides}"
+            f"observation {item.field!r} must be C-contiguous, aligned {item.row.dtype} {shape}, "
+            f"got {array.dtype} {array.shape} with strides {array.strides}"
         )
     address = array.__array_interface__["data"][0]
     binding.bind_input(item.tensor, "cpu", 0, item.row.dtype.type, shape, address)
