@@ -195,7 +195,7 @@ def test_the_last_action_is_the_output_after_clip_before_scale(maker, build, con
 IMAGE = Contract(
     name="camera",
     observation=(
-        Field("camera.top", (64, 96, 3), "uint8"),
+        Field("camera.top", (224, 224, 3), "uint8"),
         Field("q", (2, 3), "float32"),
         Field("t", (), "float32"),
     ),
@@ -207,7 +207,7 @@ IMAGE = Contract(
 )
 
 
-def camera_model(build, image_shape=("n", 64, 96, 3), dtype=TensorProto.UINT8):
+def camera_model(build, image_shape=("n", 224, 224, 3), dtype=TensorProto.UINT8):
     return build.graph(
         [build.tensor("image", list(image_shape), dtype), build.tensor("vec", ["n", 7])],
         [build.tensor("chunk", ["n", 6]), build.tensor("button", ["n", 1], TensorProto.INT64)],
@@ -251,7 +251,7 @@ def test_an_image_that_is_read_where_it_lies_is_checked_first(maker, build):
     image = good["camera.top"]
     for bad in (image[:1], image[..., ::-1], image.astype(np.int8), image[:, :, :, :2]):
         with pytest.raises(
-            InferenceError, match=r"must be C-contiguous, aligned uint8 \(2, 64, 96, 3\)"
+            InferenceError, match=r"must be C-contiguous, aligned uint8 \(2, 224, 224, 3\)"
         ):
             policy.infer({**good, "camera.top": bad}, action, {}, {})
     policy.infer(good, action, {}, {})
@@ -261,7 +261,7 @@ def test_an_image_that_is_read_where_it_lies_is_checked_first(maker, build):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_passes_unchanged(maker, build, step, dtype, large):
     """Copied when small, read where it lies when large."""
-    shape = (128, 130) if large else (3,)
+    shape = (256, 520) if large else (3,)
     contract = Contract(
         name="x",
         observation=(Field("x", shape, dtype),),
