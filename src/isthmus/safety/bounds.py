@@ -47,7 +47,7 @@ class Bounds:
         reject_high: same; a raw value above is rejected.
         slope: same, per second: largest change of the command (delta: of the target), or None.
         acceleration: same, per second squared: largest change of that change, or None.
-        rest: same; the command nearest to doing nothing: 0, or the declared fallback_value.
+        rest: same; the command nearest to doing nothing: 0, or the fallback's constant.
         bounded: True if low or high (velocity: or max_rate) is declared.
         epsilon: four times the dtype's relative rounding error: the inward slack.
         tiny: smallest positive number of the dtype.
@@ -74,9 +74,8 @@ def bounds_of(field: ActionField, limits: Limits | None, num_envs: int) -> Bound
         num_envs: how often the numbers repeat.
 
     Raises:
-        ContractError: a velocity's limits exclude 0, a fallback_value lies outside them, or no
-            whole number lies inside those of a whole-number field: then there would be nothing
-            safe to send.
+        ContractError: a velocity's limits exclude 0, or no whole number lies inside the limits
+            of a whole-number field: then there would be nothing safe to send.
     """
     limits = Limits() if limits is None else limits
     size = field.shape[-1] if field.shape else 1
@@ -165,25 +164,9 @@ def _whole_inward(
 
 
 def _rest(field: ActionField, size: int, low: Floats, high: Floats) -> Floats:
+    # Where a constant is declared the contract has seen to it that the limits allow it.
     if field.semantics == "delta":
         return np.zeros(size)
-    nothing: Floats = np.clip(np.zeros(size), low, high)
-    if field.semantics != "opaque" or not field.fallback_value:
-        return nothing
-    if len(field.fallback_value) not in (1, size):
-        raise ContractError(
-            f"action {field.name!r}: fallback_value needs 1 or {size} numbers, "
-            f"got {len(field.fallback_value)}"
-        )
-    value = np.full(size, field.fallback_value)
-    if np.any(value < low) or np.any(value > high):
-        raise ContractError(
-            f"action {field.name!r}: fallback_value {field.fallback_value} lies outside its "
-            f"limits, {low.tolist()} to {high.tolist()}; change one of them"
-        )
-    if not field.is_float and np.any(value != np.floor(value)):
-        raise ContractError(
-            f"action {field.name!r} ({field.dtype}): fallback_value {field.fallback_value} "
-            "must be whole"
-        )
-    return value
+    constant = field.constant_fallback()
+    nearest: Floats = np.clip(np.array(constant) if constant else np.zeros(size), low, high)
+    return nearest

@@ -148,7 +148,7 @@ class Guard:
                 admission = gate.examine(action, measured, dt_ns)
                 if admission.accepted:
                     self._heard(now_ns, measured)
-                    return self._instead(ladder.cause, measured, dt_ns)
+                    return self._instead(ladder.cause or "rearmed", measured, dt_ns)
             cause = admission.reason
         ladder.miss(now_ns, cause)
         return self._instead(ladder.cause or cause, measured, dt_ns)

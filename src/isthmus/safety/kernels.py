@@ -159,6 +159,8 @@ def limit_deltas(
 
 def _ease(d: float, room: float, speed: float, acceleration: float, dt: float) -> float:
     """An increment that obeys the acceleration and can still stop within `room`."""
+    if dt == 0.0:
+        return 0.0
     half = acceleration * dt / 2
     # The speed v from which braking at `acceleration`, in steps of dt, covers exactly `room`:
     # v^2 / 2a + v dt / 2 = room. Without it a command would overshoot its goal and swing for ever.
@@ -234,7 +236,7 @@ def limit_array(
     origin: Floats,
     bounds: Bounds,
     steps: Floats | None,
-    speeds: Floats | None,
+    speeds: Floats,
     dt: float,
     *,
     delta: bool,
@@ -254,6 +256,21 @@ def limit_array(
     Returns:
         As `limit_list`.
     """
+    # Numbers near the end of float64 may overflow to infinity, which bounds nothing: harmless.
+    with np.errstate(over="ignore"):
+        return _limit_array(flat, indices, origin, bounds, steps, speeds, dt, delta)
+
+
+def _limit_array(
+    flat: Numbers,
+    indices: NDArray[np.intp],
+    origin: Floats,
+    bounds: Bounds,
+    steps: Floats | None,
+    speeds: Floats,
+    dt: float,
+    delta: bool,
+) -> tuple[int, int]:
     x, p = flat[indices].astype(np.float64), origin
     low, high = bounds.low[indices], bounds.high[indices]
     raw = p + x if delta else x
@@ -264,7 +281,7 @@ def limit_array(
     clipped = int(np.count_nonzero(y != x))
     cut = np.zeros(y.shape, bool)
     zero = np.zeros_like(p) if delta else p
-    if bounds.acceleration is not None and speeds is not None:
+    if bounds.acceleration is not None:
         d = y - zero
         room = np.maximum(np.where(d > 0, high - p, p - low), 0.0) if delta else d
         eased = _ease_array(d, room, speeds[indices], bounds.acceleration[indices], dt)
@@ -283,6 +300,8 @@ def limit_array(
 
 
 def _ease_array(d: Floats, room: Floats, speed: Floats, acceleration: Floats, dt: float) -> Floats:
+    if dt == 0.0:
+        return np.zeros_like(d)
     half = acceleration * dt / 2
     reach = (np.sqrt(half * half + 2 * acceleration * np.abs(room)) - half) * dt
     change = acceleration * dt * dt
