@@ -157,7 +157,7 @@ def _write_manifest(path: Path, npz: Path, provenance: dict[str, Any]) -> None:
                 "tensor": "action",
                 "field": "delta",
                 "clip": [-1, 1],
-                "scale": [round(float(s), 6) for s in action_scale()],
+                "scale": [float(s) for s in action_scale()],
                 "offset": 0.0,
             }
         ],

@@ -31,8 +31,13 @@ def observation_scale() -> NDArray[np.float32]:
 
 
 def action_scale() -> NDArray[np.float32]:
-    """Joint target change at an action of 1, float32 (6,), rad: the fastest the joint may go."""
-    return max_delta().astype(np.float32)
+    """Joint target change at an action of 1, float32 (6,), rad: the fastest the joint may go.
+
+    Rounded down: rounded to the nearest, full speed could be a hair above the limit.
+    """
+    exact = max_delta()
+    scale = exact.astype(np.float32)
+    return np.where(scale > exact, np.nextafter(scale, np.float32(0)), scale)
 
 
 def flatten(observation: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
