@@ -3,8 +3,9 @@
     make demo
     python demo.py --sim-python .envs/sim/bin/python --policy-python .envs/policy/bin/python
 
-Starts a gateway that holds the policy in one Python and `sim.py` in another, watches both, prints
-one table and leaves nothing behind. Standard library only: it runs in any Python >= 3.10.
+Starts a gateway that holds the policy in one Python and `sim.py` in another, watches both, draws
+the run (`report.py`), prints one table and leaves nothing behind. Standard library only: it runs in
+any Python >= 3.10.
 
 Exit status: 0 if the arm reached at least 70 % of its goals; 1 if it did not; 2 if the command line
 is wrong; 3 if a side failed; 130 if interrupted. With `--stall`, episodes that lost actions are set
@@ -100,7 +101,9 @@ class Demo:
             peer = self._peer_facts()
             gateway, url = self._start_gateway()
             sim, status = self._start_sim(url, peer)
-            return self._watch(gateway, sim, status)
+            ended = self._watch(gateway, sim, status)
+            self._report()
+            return ended
         except (DemoError, KeyboardInterrupt):
             self._wind_down()
             raise
@@ -207,14 +210,25 @@ class Demo:
 
     def _wind_down(self) -> None:
         """Let the simulator save what it has, and say where."""
-        for child in self._children[1:]:
+        for child in self._children[1:2]:
             child.signal(signal.SIGINT)
             try:
                 child.process.wait(SAVE_TIMEOUT)
             except subprocess.TimeoutExpired:
                 print(f"demo: {child.name} did not save its run", file=sys.stderr)
         if self._run:
+            self._report()
             print(f"demo: what was recorded is in {self._run}", file=sys.stderr)
+
+    def _report(self) -> None:
+        """Draw the run, in the simulator's Python, which knows the arm."""
+        command = [self._args.sim_python, str(HERE / "report.py"), self._run]
+        report = Child("the report", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._children.append(report)
+        _, error = report.process.communicate()
+        if report.status:
+            report.last_words.extend(error.decode("utf-8", "replace").splitlines())
+            print(f"demo: no report.html: {report.epitaph()}", file=sys.stderr)
 
 
 class Stall:

@@ -23,15 +23,11 @@ import numpy as np
 import isthmus
 from isthmus.record import (
     STATUSES,
-    Episode,
     EpisodeRecorder,
-    Part,
     Run,
-    Scene,
     git_facts,
     host_facts,
     interpreter_facts,
-    write_report,
 )
 from isthmus.record.metrics import STAGES
 from isthmus.sim import mujoco as roarm
@@ -63,8 +59,6 @@ def main() -> int:
             env.close()
             summary = {"episodes_planned": episodes, "rate_overruns": overruns}
             metrics = run.finish(summary, state=state)
-            if metrics["steps"]:
-                write_report(run, [scene_of(episode) for episode in run.episodes()])
     tell("ended", state=state, metrics=metrics, run=str(run.path), meta=run.meta)
     return 0 if state == "finished" else 130
 
@@ -116,26 +110,6 @@ def note(
         sim_time=sim_time,
         wall_ns=time.time_ns(),
         **{f"{stage}_ns": getattr(action.timing, stage) for stage in STAGES},
-    )
-
-
-def scene_of(episode: Episode) -> Scene:
-    """Where every shape of the arm was at each step, for the report's pictures."""
-    poses = [roarm.capsules(q) for q in episode.columns["q"]]
-    parts = tuple(
-        Part(
-            "capsule" if shape.round_ends else "cylinder",
-            shape.radius,
-            "#" + "".join(f"{round(255 * channel):02x}" for channel in shape.colour[:3]),
-        )
-        for shape in poses[0]
-    )
-    return Scene(
-        parts=parts,
-        ends=np.array([[(shape.start, shape.end) for shape in pose] for pose in poses]),
-        tip=episode.columns["goal"] - episode.columns["tip_error"],
-        goal=episode.columns["goal"][0],
-        goal_radius=roarm.TOLERANCE,
     )
 
 

@@ -61,6 +61,9 @@ GATEWAYS = {
 }
 
 TELL = """
+if sys.argv[1].endswith("report.py"):
+    note("report", sys.argv[2])
+    sys.exit(0)
 def tell(**event):
     os.write(int(option("--status-fd")), json.dumps(event).encode() + b"\\n")
 note("url", sys.argv[2])

@@ -121,7 +121,7 @@ def test_a_side_that_fails_is_named(
 
 def test_a_dead_gateway_still_lets_the_simulator_save(demo: Path, place: Path) -> None:
     _, err = start(demo, place, "dies", "endless").communicate(timeout=60)
-    assert (place / "saved").exists()
+    assert (place / "saved").exists() and (place / "report").read_text() == "runs/x"
     assert "what was recorded is in runs/x" in err
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
 
+from isthmus.errors import Error
+from isthmus.record import png
 from isthmus.record.arm import portrait, shade
 from isthmus.record.axes import Axis, log_ticks, ticks
 from isthmus.record.scene import Camera
@@ -68,3 +72,21 @@ def test_a_portrait_holds_every_part() -> None:
     drawn = portrait(scenes(1)[0], STEPS - 1, "a pose")
     assert drawn.count('class="tube"') == 2 and drawn.count("<rect") == 1
     assert 'aria-label="a pose"' in drawn
+
+
+def test_a_png_holds_the_pixels() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), np.uint8)
+    data = png(pixels)
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = {}, 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", data, at + 8 + length)[0] == zlib.crc32(kind + body)
+        chunks[kind], at = body, at + 12 + length
+    assert struct.unpack(">IIBBBBB", chunks[b"IHDR"]) == (7, 5, 8, 2, 0, 0, 0)
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(5, 22)
+    assert (rows[:, 0] == 2).all()
+    np.testing.assert_array_equal(np.cumsum(rows[:, 1:], 0, np.uint8).reshape(5, 7, 3), pixels)
+    with pytest.raises(Error, match="expected uint8"):
+        png(pixels.astype(float))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .facts import git_facts, host_facts, interpreter_facts
 from .layout import STATUSES
+from .png import png
 from .report import write_report
 from .run import Episode, EpisodeRecorder, Run
 from .scene import Part, Scene
@@ -30,5 +31,6 @@ __all__ = [
     "git_facts",
     "host_facts",
     "interpreter_facts",
+    "png",
     "write_report",
 ]

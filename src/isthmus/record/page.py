@@ -193,8 +193,8 @@ def _goals(view: View) -> str:
         "Every goal",
         "The pose at the last step of each episode, with the path of the tip. The ball is the goal "
         f"and shows how near counts: {view.scenes[0].goal_radius * 1e3:g} mm.",
-        element("div", *stills, class_="stills") if stills else "",
         element("div", *cards, class_="cards"),
+        element("div", *stills, class_="stills") if stills else "",
     )
 
 
