@@ -15,7 +15,6 @@ aside, and the others must reach.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import select
@@ -113,7 +112,6 @@ class Demo:
 
     def _peer_facts(self) -> Path:
         """Ask the policy's Python what it is, before anything is started in it."""
-        policy = Path(self._args.policy)
         done = subprocess.run(
             [self._args.policy_python, "-c", FACTS],
             capture_output=True,
@@ -122,16 +120,8 @@ class Demo:
         )
         if done.returncode:
             raise DemoError(f"{self._args.policy_python} cannot run isthmus:\n{done.stderr}")
-        facts = {
-            "policy_side": json.loads(done.stdout),
-            "policy": {
-                "name": policy.stem,
-                "kind": policy.suffix.lstrip("."),
-                "digest": hashlib.sha256(policy.read_bytes()).hexdigest(),
-            },
-        }
         path = self._folder / "peer.json"
-        path.write_text(json.dumps(facts), encoding="utf-8")
+        path.write_text(json.dumps({"policy_side": json.loads(done.stdout)}), encoding="utf-8")
         return path
 
     def _start_gateway(self) -> tuple[Child, str]:

@@ -126,11 +126,19 @@ def facts_of(args: argparse.Namespace, link: isthmus.Link) -> dict[str, Any]:
         "interface_hash": link.interface_hash,
         "limits_hash": contract.limits_hash,
         "task": {"success_distance": roarm.TOLERANCE, "hold_steps": roarm.HOLD_STEPS},
+        "policy": link.policy,
+        "policy_side": side_of(link.gateway),
         "sim": interpreter_facts(),
         "host": host_facts(),
         "git": git_facts(Path(__file__).resolve().parent),
         **(json.loads(args.peer.read_text(encoding="utf-8")) if args.peer else {}),
     }
+
+
+def side_of(gateway: Mapping[str, Any]) -> dict[str, Any]:
+    """What a gateway says of itself, in the form of `interpreter_facts`."""
+    packages = {name: gateway[name] for name in ("isthmus", "numpy") if name in gateway}
+    return {"python": gateway.get("python", "?"), "packages": packages}
 
 
 class Progress:

@@ -92,7 +92,10 @@ def test_misses_are_told(tmp_path: Path) -> None:
     run = make_run(tmp_path, missed=frozenset({2, 3, 4}))
     run.finish({})
     page, _ = read(write_report(run, scenes()))
-    assert "3 missed the 32\u00a0ms deadline, and 3 were the declared fallback" in page.words
+    assert (
+        "3 missed the 32\u00a0ms deadline, and they were replaced by the declared fallback"
+        in page.words
+    )
     assert "deadline 3" in page.words and "bridged 3" in page.words
 
 

@@ -80,7 +80,10 @@ def _verdict(view: View, metrics: Mapping[str, object]) -> str:
     deadline = f"the {view.deadline_ms:g}\u00a0ms deadline" if view.deadline_ms else "a deadline"
     kept = f"not one missed {deadline}" if not misses else f"{misses} missed {deadline}"
     if replaced:
-        kept += f", and {replaced} were the declared fallback, not the policy’s"
+        those = (
+            "it was" if replaced == 1 else "they were" if replaced == misses else f"{replaced} were"
+        )
+        kept += f", and {those} replaced by the declared fallback"
     lead = (
         f"<b>{metrics['steps']} actions</b> were asked of a policy in one Python by a simulator in "
         f"another, over {_transport(view)}; <b>{kept}</b>.{ended.get(str(state), '')}"
@@ -246,13 +249,11 @@ def _time(view: View) -> str:
     share = f" That is {total / view.deadline_ms:.1%} of the deadline." if view.deadline_ms else ""
     stages = {f"s-{s}": f"{s} ({timing_charts.SIDES[s]})" for s in view.stages_ms}
     seen = {f"st-{name}": name for name in view.metrics["status"]}
-    if view.metrics["misses"]:
-        seen["k-miss"] = "deadline missed"
     spread = {"b-in": "the policy’s own"}
-    if not view.answered.all():
-        spread["b-held"] = "the fallback, nothing was waited for"
-    if view.metrics["misses"]:
-        spread["b-miss"] = "the fallback, after a missed deadline"
+    if (~view.answered & ~view.waited).any():
+        spread["b-held"] = "the fallback at once: an older question is still open"
+    if (~view.answered & view.waited).any():
+        spread["b-miss"] = "the fallback, after waiting in vain"
     return _section(
         "Time",
         f"Half of all actions were in the caller’s hands within <b>{total:.2f} ms</b> of asking."

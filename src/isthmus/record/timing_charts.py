@@ -56,12 +56,12 @@ def _latency_range(view: View) -> tuple[float, float]:
 
 
 def _kinds(view: View) -> dict[str, NDArray[Any]]:
-    """Class of a mark -> which steps it stands for: answered, held without asking, missed."""
-    missed = view.miss if len(view.miss) else np.zeros(len(view.total_ms), bool)
+    """Class of a mark -> which steps it stands for: answered, not waited for, waited in vain."""
+    waited = view.waited
     return {
-        "b-in": view.answered & ~missed,
-        "b-held": ~view.answered & ~missed,
-        "b-miss": missed,
+        "b-in": view.answered,
+        "b-held": ~view.answered & ~waited,
+        "b-miss": ~view.answered & waited,
     }
 
 

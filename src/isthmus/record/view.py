@@ -112,6 +112,13 @@ class View:
         return np.asarray(self.status == STATUSES.index("policy"))
 
     @cached_property
+    def waited(self) -> NDArray[Any]:
+        """Bool per step: the whole deadline went by, rather than nothing being asked."""
+        if self.deadline_ms is None:
+            return np.zeros(len(self.total_ms), bool)
+        return np.asarray(self.total_ms > 0.5 * self.deadline_ms)
+
+    @cached_property
     def total_ms(self) -> NDArray[Any]:
         """How long each `act()` took, ms."""
         return np.asarray(self.column("total_ns") / 1e6)
