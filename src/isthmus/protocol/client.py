@@ -9,7 +9,13 @@ of the open question is ever accepted.
 from __future__ import annotations
 
 from ..contract import Contract
-from ..errors import LocalProtocolError, PeerError, RefusedError, RemoteProtocolError
+from ..errors import (
+    LocalProtocolError,
+    ObservationError,
+    PeerError,
+    RefusedError,
+    RemoteProtocolError,
+)
 from .binary import BinaryCodec, Reserve
 from .jsonlines import JsonCodec
 from .messages import KINDS, Answer, Bye, ErrorAnswer, Hello, Kind, Message, Observation, Welcome
@@ -87,15 +93,23 @@ class ClientProtocol:
         return self.codec.encode(question, reserve)
 
     def ask_observation(self, observation: Observation, reserve: Reserve) -> int:
-        """`ask`, for the step's hot path: seq and epoch are set by the caller from `next_seq`."""
+        """`ask`, for the step's hot path: the caller has set seq and epoch.
+
+        Raises:
+            ObservationError: a number is not finite; nothing was asked.
+        """
         if self._open_seq is not None:
             raise LocalProtocolError(
                 f"question {self._open_seq} is still open; one question at a time"
             )
+        size = self.codec.encode(observation, reserve)
+        if not self.codec.finite(Kind.OBSERVATION):
+            raise ObservationError("the observation holds NaN or infinity; it was not sent")
+        self._before = self.machine.state
         self.machine.sent(Kind.OBSERVATION)
         self.seq = self._open_seq = observation.seq
         self._given_up = False
-        return self.codec.encode(observation, reserve)
+        return size
 
     def resume(self, lost: ClientProtocol) -> None:
         """Stand where `lost`, this session's last connection, stood before its open question.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..contract import Contract, Field
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, ObservationError, RemoteProtocolError
 from . import strictjson
 from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
 from .content import CONTROL, check_value, from_content, to_content
@@ -59,13 +59,21 @@ _RENAMED: dict[Kind, dict[str, str]] = {
 
 
 class JsonCodec:
-    """Messages to lines and back, for one connection."""
+    """Messages to lines and back, for one connection.
+
+    Attributes:
+        framer: receives this connection's lines.
+        corr_id: of the last line read, even if nothing else in it was right.
+        seq: the same.
+    """
 
     name = "json"
 
     def __init__(self) -> None:
         """Start before the handshake: no contract is known yet."""
         self.framer = LineFramer(MAX_HANDSHAKE)
+        self.corr_id = ""
+        self.seq = 0
         self._contract: Contract | None = None
         self._num_envs = 1
         self._batched = False
@@ -195,20 +203,23 @@ class JsonCodec:
         Raises:
             RemoteProtocolError: not JSON, not a message, or values the contract forbids.
         """
+        self.corr_id, self.seq = "", 0
         value = strictjson.loads(frame)
-        word = value.get("type")
-        if not isinstance(word, str):
-            raise RemoteProtocolError("a message needs 'type', a word")
-        kind = _KINDS.get(word)
-        if kind is None:
-            raise RemoteProtocolError(
-                f"unknown type {word[:64]!r}; known: {', '.join(_KINDS)}", code="unknown_type"
-            )
+        self.corr_id, self.seq = _word(value, "corr_id"), _u64(value, "seq")
+        kind = _kind(value)
         if kind is Kind.OBSERVATION:
             return self._read_observation(value)
         if kind is Kind.ACTION:
             return self._read_action(value)
         return _inward(kind, value)
+
+    def kind_of(self, frame: memoryview) -> Kind:
+        """The kind of a line, without reading the rest.
+
+        Raises:
+            RemoteProtocolError: it is no message.
+        """
+        return _kind(strictjson.loads(frame))
 
     def _read_observation(self, value: dict[str, Any]) -> Observation:
         contract = self._known()
@@ -322,7 +333,7 @@ class _Writer:
             return self._format.replace("%d", "%s") % words
         text = self._format % tuple(values)
         if "n" in text[len(self._name) + 3 :]:  # nan or inf
-            raise LocalProtocolError(f"field {self._name!r} is not finite", code="not_finite")
+            raise ObservationError(f"field {self._name!r} holds NaN or infinity")
         return text
 
 
@@ -361,6 +372,18 @@ def _check_number(field: Field, value: Any) -> None:
         raise RemoteProtocolError(
             f"field {field.name!r}: expected {field.dtype} numbers, got {str(value)[:40]!r}"
         )
+
+
+def _kind(value: Mapping[str, Any]) -> Kind:
+    word = value.get("type")
+    if not isinstance(word, str):
+        raise RemoteProtocolError("a message needs 'type', a word")
+    kind = _KINDS.get(word)
+    if kind is None:
+        raise RemoteProtocolError(
+            f"unknown type {word[:64]!r}; known: {', '.join(_KINDS)}", code="unknown_type"
+        )
+    return kind
 
 
 def _outward(message: Message) -> dict[str, Any]:

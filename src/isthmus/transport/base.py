@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..protocol.framer import Framer
 
-__all__ = ["Transport", "Waiter"]
+__all__ = ["Transport", "Waiter", "wait_for"]
 
 
 class Transport(Protocol):
@@ -74,12 +74,32 @@ class Transport(Protocol):
         ...
 
 
-class Waiter:
-    """Waits for one transport until a deadline, to a tenth of a millisecond.
+def wait_for(epoll: select.epoll, deadline_ns: int | None, most: int) -> list[tuple[int, int]]:
+    """Events, or none once `deadline_ns` has passed, to a tenth of a millisecond.
 
     epoll rounds its time-out up to whole milliseconds and select does not: the whole milliseconds
     are waited for by epoll, rounded down, and the rest by select on the epoll itself.
+
+    Args:
+        epoll: what to wait for.
+        deadline_ns: an instant of the monotonic clock; None waits for ever.
+        most: events to return at most.
     """
+    if deadline_ns is None:
+        return epoll.poll(-1, most)
+    left = deadline_ns - monotonic_ns()
+    if left >= 1_000_000:
+        found = epoll.poll(left // 1_000_000 / 1e3, most)
+        if found:
+            return found
+        left = deadline_ns - monotonic_ns()
+    if left > 0:
+        select.select((epoll,), (), (), left / 1e9)
+    return epoll.poll(0, most)
+
+
+class Waiter:
+    """Waits for one transport until a deadline."""
 
     def __init__(self, transport: Transport) -> None:
         """Watch the transport's descriptors."""
@@ -94,16 +114,7 @@ class Waiter:
         Args:
             deadline_ns: an instant of the monotonic clock; None waits for ever.
         """
-        epoll = self._epoll
-        if deadline_ns is None:
-            return bool(epoll.poll(-1, 4))
-        left = deadline_ns - monotonic_ns()
-        if left >= 1_000_000 and epoll.poll(left // 1_000_000 / 1e3, 4):
-            return True
-        left = deadline_ns - monotonic_ns()
-        if left > 0:
-            select.select((epoll,), (), (), left / 1e9)
-        return bool(epoll.poll(0, 4))
+        return bool(wait_for(self._epoll, deadline_ns, 4))
 
     def wait_writable(self, deadline_ns: int) -> bool:
         """True if the transport can take more bytes; False once `deadline_ns` has passed."""

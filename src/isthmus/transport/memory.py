@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from ..errors import ConnectionLostError
 from ..protocol.framer import Framer
 
-__all__ = ["MemoryTransport"]
+__all__ = ["Handler", "MemoryTransport"]
 
-Handler = Callable[[memoryview], memoryview | None]
+
+class Handler(Protocol):
+    """The other side."""
+
+    def __call__(self, frame: memoryview) -> memoryview | None:
+        """Take a frame; its answer, if it has one."""
+        ...
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        ...
 
 
 class MemoryTransport:
@@ -62,6 +73,8 @@ class MemoryTransport:
         return ()
 
     def close(self) -> None:
-        """Forget the handler."""
-        self._handler = None
+        """Close the handler."""
+        handler, self._handler = self._handler, None
         self._answer = None
+        if handler is not None:
+            handler.close()

@@ -106,6 +106,12 @@ class StreamTransport:
             _OPEN.discard(self)
             self.socket.close()
 
+    def detach(self) -> socket.socket:
+        """Give the socket away; this transport is closed without closing it."""
+        self._closed = True
+        _OPEN.discard(self)
+        return self.socket
+
     def forked(self) -> None:
         """In a forked child: let go of the descriptor without a word to the peer."""
         self.close()

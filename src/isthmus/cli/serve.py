@@ -1,0 +1,150 @@
+"""`isthmus serve MODEL`: answer simulators and robots with a policy."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from isthmus.contract import Contract
+from isthmus.contract.text import loads
+from isthmus.errors import ContractError, Error, PolicyLoadError
+from isthmus.gateway import Engine, Settings
+from isthmus.policy import load
+from isthmus.policy.base import Policy
+from isthmus.transport import Address, parse
+from isthmus.transport.sockets import Listener, listen
+
+DEFAULT_LISTEN = "unix:isthmus.sock"
+SWITCH_INTERVAL = 1e-4
+"""Seconds; with a worker thread, how long the engine may have to wait for the interpreter."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `isthmus serve`."""
+    add = parser.add_argument
+    add(
+        "model", nargs="+", metavar="MODEL",
+        help="a model file with its manifest, constant[:VALUE], pkg.mod:factory, or the URL of "
+        "another gateway",
+    )  # fmt: skip
+    add(
+        "--listen", action="append", metavar="URL",
+        help=f"where to listen, any number of times; default {DEFAULT_LISTEN}",
+    )  # fmt: skip
+    add("--contract", metavar="FILE", help="the contract, for models that bring none")
+    add(
+        "--providers", metavar="LIST", default="CPUExecutionProvider",
+        help="ONNX Runtime providers in order of preference, with commas between",
+    )  # fmt: skip
+    add("--threads", type=int, default=1, help="threads one inference may use; default 1")
+    add(
+        "--executor", choices=("auto", "inline", "thread"), default="auto",
+        help="who runs the policy; auto decides by its measured speed",
+    )  # fmt: skip
+    add(
+        "--deterministic", action="store_true",
+        help="one session per inference, so that last bits do not depend on who else asks",
+    )  # fmt: skip
+    add(
+        "--deadline-ms", type=float, default=0.0,
+        help="budget of clients that name none; default 0.8 x control_dt",
+    )  # fmt: skip
+    add("--max-sessions", type=int, default=256, help="connections beyond this are refused")
+    add("--verbose", action="store_true", help="log sessions and decisions to standard error")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; then say goodbye and return 0."""
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    if args.deadline_ms < 0 or args.max_sessions < 1 or args.threads < 1:
+        raise PolicyLoadError("--deadline-ms, --max-sessions and --threads must be positive")
+    policies = _load(args)
+    listeners: list[Listener] = []
+    engine = None
+    try:
+        for url in args.listen or [DEFAULT_LISTEN]:
+            listeners.append(listen(parse(url)))
+        shown = list(listeners)
+        upgrade_at = _add_upgrade_listener(listeners)
+        settings = Settings(
+            executor=args.executor,
+            deterministic=args.deterministic,
+            deadline_ns=int(args.deadline_ms * 1e6),
+            max_sessions=args.max_sessions,
+        )
+        engine = Engine(policies, listeners, settings, upgrade_at=upgrade_at)
+        if any(executor == "thread" for executor in engine.executors.values()):
+            sys.setswitchinterval(SWITCH_INTERVAL)
+        _serve(engine, policies.values(), shown)
+    finally:
+        if engine is None:
+            for listener in listeners:
+                listener.close()
+        for policy in policies.values():
+            policy.close()
+    return 0
+
+
+def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: engine.stop())
+    for policy in policies:
+        print(
+            f"policy {policy.name} ({policy.kind}) executor {engine.executors[policy.name]} "
+            f"interface {policy.contract.interface_hash}"
+        )
+    for listener in shown:
+        print(f"listening {listener.address.url}")
+    print("ready", flush=True)
+    engine.run()
+    done = engine.counters
+    print(
+        f"closed: {done.sessions} sessions, {done.answered} actions, {done.misses} misses, "
+        f"{done.errors} errors",
+        flush=True,
+    )
+
+
+def _load(args: argparse.Namespace) -> dict[str, Policy]:
+    contract = _read_contract(args.contract) if args.contract else None
+    providers = tuple(word for word in args.providers.split(",") if word)
+    policies: dict[str, Policy] = {}
+    try:
+        for target in args.model:
+            policy = load(target, contract=contract, providers=providers, threads=args.threads)
+            if policy.name in policies:
+                policy.close()
+                raise PolicyLoadError(f"two models are called {policy.name!r}; rename one")
+            policies[policy.name] = policy
+    except Error:
+        for policy in policies.values():
+            policy.close()
+        raise
+    return policies
+
+
+def _add_upgrade_listener(listeners: list[Listener]) -> str:
+    """A way to shared memory for tcp links on this host: a socket that has no file."""
+    if all(listener.address.scheme != "tcp" for listener in listeners):
+        return ""
+    name = f"isthmus-{os.getpid()}-{secrets.token_hex(8)}"
+    listeners.append(listen(Address("unix", path="\0" + name)))
+    return "@" + name
+
+
+def _read_contract(path: str) -> Contract:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ContractError(f"cannot read the contract {path!r}: {exc.strerror}") from exc
+    return loads(text, "toml" if path.endswith(".toml") else "json")

@@ -1,0 +1,181 @@
+"""`isthmus.connect`: from an address to a link."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..channel import Channel, Dial, complete, open_channel, open_in_memory
+from ..contract import Contract
+from ..contract.diff import require_same_interface
+from ..contract.joints import JointMap
+from ..contract.text import loads
+from ..errors import ConnectError, ContractError, RefusedError
+from ..policy.inprocess import InProcess
+from ..policy.load import load
+from ..policy.reception import facts
+from ..protocol.bounds import PACINGS, WIRE_VERSION
+from ..protocol.messages import Hello, Welcome
+from ..transport import Address, parse
+from ..transport.sockets import resolve
+from .link import Link
+from .reconnect import Reconnector
+
+__all__ = ["connect"]
+
+log = logging.getLogger("isthmus.link")
+
+DEADLINE_SHARE = 0.8
+_CODECS = ("binary", "json")
+
+
+def connect(
+    url: str,
+    *,
+    contract: Contract | str | os.PathLike[str] | None = None,
+    policy: str | None = None,
+    joints: Sequence[str] | None = None,
+    num_envs: int | None = None,
+    pacing: str | None = None,
+    deadline: float | None = None,
+    timeout: float = 10.0,
+    codec: str = "binary",
+    upgrade: bool = True,
+    rearm: str | None = None,
+) -> Link:
+    """Connect a simulator or robot to a gateway, and wait until it is warm.
+
+    Args:
+        url: `shm:PATH`, `unix:PATH`, `tcp://HOST:PORT`, or `memory:MODEL` for a policy in this
+            process.
+        contract: what this side holds: a Contract, or the path of its JSON file. None adopts
+            the gateway's; names and shapes are then checked at the first `act`. Its limits and
+            the gateway's both apply: the tighter wins.
+        policy: name of the policy, where the gateway serves several.
+        joints: this robot's joint names in its own order; arrays are matched by name.
+        num_envs: environments per call, with a leading axis; None for one without it.
+        pacing: `realtime` (default) or `lockstep`.
+        deadline: s in which `act` returns; 0.8 x control_dt otherwise.
+        timeout: s to wait for the gateway.
+        codec: `binary` or `json`.
+        upgrade: move to shared memory where both sides can.
+        rearm: `manual`, `on_reset` or `auto`; None takes the actuator's default.
+
+    Raises:
+        AddressError: the URL cannot be understood.
+        ConnectError: nobody answered in time.
+        RefusedError: the gateway refused; the message says what to change.
+        InterfaceMismatchError: contract or joints do not fit, field by field.
+        UpgradeError: `shm:` is not possible; the message says why.
+    """
+    chosen = pacing or "realtime"
+    if chosen not in PACINGS:
+        raise ContractError(f"pacing {pacing!r}: use one of {', '.join(PACINGS)}")
+    if codec not in _CODECS:
+        raise ContractError(f"codec {codec!r}: use one of {', '.join(_CODECS)}")
+    if num_envs is not None and (isinstance(num_envs, bool) or num_envs < 1):
+        raise ContractError(f"num_envs must be at least 1, got {num_envs!r}")
+    if deadline is not None and not 0 < deadline < 3600:
+        raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
+    ours = _read(contract)
+    mapped: list[JointMap] = []
+
+    def accept(welcome: Welcome) -> Contract:
+        theirs = Contract.from_dict(welcome.contract)
+        found = theirs
+        if ours is not None:
+            require_same_interface(ours, theirs, "this side", "the gateway")
+            found = ours.with_limits(theirs.limits)
+        found.check_pacing(chosen)
+        if joints is not None:
+            mapped[:] = [JointMap(found, joints)]
+        return found
+
+    hello = Hello(
+        WIRE_VERSION,
+        str(facts()["isthmus"]),
+        ours.interface_hash if ours is not None else "",
+        ours.to_dict() if ours is not None else None,
+        policy or "",
+        chosen,
+        num_envs or 1,
+        int(deadline * 1e9) if deadline is not None else 0,
+        facts=facts(),
+    )
+    address = parse(url)
+    reconnector = None
+    if address.scheme == "memory":
+        channel = _in_memory(address, ours, hello, accept)
+    else:
+        family, where = resolve(address)
+        dial = Dial(address, family, where, codec, upgrade, accept)
+        channel = _wait_for(dial, hello, timeout)
+        reconnector = Reconnector(dial, hello, channel)
+    if channel.note and channel.note != "not asked for":
+        log.info("frames travel by %s: %s", channel.transport.name, channel.note)
+    link_deadline = hello.deadline_ns or int(channel.contract.control_dt_ns * DEADLINE_SHARE)
+    try:
+        return Link(
+            channel,
+            reconnector,
+            pacing=chosen,
+            num_envs=num_envs,
+            deadline_ns=link_deadline,
+            joints=mapped[0] if mapped else None,
+            rearm=rearm,
+        )
+    except BaseException:
+        channel.close()
+        raise
+
+
+def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
+    """Try until somebody listens, as long as `timeout` allows."""
+    until = time.monotonic() + timeout
+    pause = 0.01
+    while True:
+        left = until - time.monotonic()
+        try:
+            return complete(open_channel(dial, hello), max(left, 0.001), dial.address.url)
+        except (ConnectError, RefusedError) as exc:
+            if isinstance(exc, RefusedError) and not exc.retryable:
+                raise
+            left = until - time.monotonic()
+            if left <= pause:
+                if isinstance(exc, RefusedError):
+                    raise
+                raise ConnectError(
+                    f"no gateway at {dial.address.url} after {timeout:g} s: {exc}. "
+                    f"Start one with: isthmus serve MODEL --listen {dial.address.url}"
+                ) from exc
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+def _in_memory(
+    address: Address,
+    contract: Contract | None,
+    hello: Hello,
+    accept: Callable[[Welcome], Contract],
+) -> Channel:
+    """The same conversation with a policy in this process."""
+    policy = load(address.path, contract=contract)
+    try:
+        return open_in_memory(InProcess(policy), hello, accept)
+    except BaseException:
+        policy.close()
+        raise
+
+
+def _read(contract: Contract | str | os.PathLike[str] | None) -> Contract | None:
+    if contract is None or isinstance(contract, Contract):
+        return contract
+    path = Path(contract)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ContractError(f"cannot read the contract {str(path)!r}: {exc.strerror}") from exc
+    return loads(text, "toml" if path.suffix == ".toml" else "json")

@@ -1,0 +1,464 @@
+"""The link: what a simulator or robot program holds.
+
+Theory of operation. `act` asks one question and returns by its deadline, whatever the gateway
+does: the deadline is kept here, on the actuator's side, by a wait that has an end. What comes back
+goes through the guard, which decides what the robot is sent; without an answer the guard decides
+that too. A question stays open until its answer, an error or the connection's end: after a miss
+the next `act` first takes the old answer off the wire and drops it, and while there is none it
+asks nothing new. If that lasts, or the connection ends, the link connects again inside later calls
+of `act`, a step at a time.
+
+In `lockstep` simulation waits for the answer: there is no deadline, no guard, and every fault is
+an exception.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from time import monotonic_ns, time_ns
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..channel import Channel
+from ..contract import Contract
+from ..contract.joints import JointMap
+from ..errors import (
+    ConnectionLostError,
+    ContractError,
+    Error,
+    InferenceError,
+    LocalProtocolError,
+    ObservationError,
+    ProtocolError,
+)
+from ..protocol.client import raise_peer_error
+from ..protocol.messages import NAN, Answer, ErrorAnswer, Kind, Observation, Outcome
+from ..protocol.messages import Action as ActionMessage
+from ..safety import Guard, Level
+from ..safety import Outcome as Decision
+from ..telemetry import LatencyRecorder
+from .action import STAGES, Action, Timing
+from .margin import ReturnMargin
+from .observer import Observer
+from .reconnect import Reconnector
+
+__all__ = ["Link"]
+
+log = logging.getLogger("isthmus.link")
+
+RESERVE_NS = 300_000
+"""Of each deadline this much is kept for the return of `act` itself."""
+
+_UNKNOWN = (-1,) * (len(STAGES) - 1)
+
+GIVE_UP_NS = 500_000_000
+"""A question that stays open for this long after its miss is given up with its connection."""
+
+
+class Link:
+    """A conversation with a gateway. Make one with `isthmus.connect`.
+
+    Attributes:
+        contract: what crosses, with the limits of both sides.
+        pacing: `realtime` or `lockstep`.
+        num_envs: None for a single environment without a leading axis.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        reconnector: Reconnector | None,
+        *,
+        pacing: str,
+        num_envs: int | None,
+        deadline_ns: int,
+        joints: JointMap | None,
+        rearm: str | None,
+    ) -> None:
+        """Take an open channel over."""
+        self.contract: Contract = channel.contract
+        self.pacing = pacing
+        self.num_envs = num_envs
+        self.joints = joints
+        self._channel: Channel | None = channel
+        self._welcome = channel.welcome
+        self._reconnector = reconnector
+        self._rows = num_envs or 1
+        self._deadline_ns = deadline_ns
+        self._observer = Observer(channel.contract, num_envs, joints)
+        self._scatter = joints if joints is not None and not joints.is_identity else None
+        self._guard = Guard(channel.contract, self._rows, rearm=rearm)
+        self._margin = ReturnMargin()
+        self._latency = LatencyRecorder(STAGES)
+        self._unrecorded: tuple[int, ...] | None = None
+        self._reset: dict[str, Any] | None = None
+        self._missed_ns = 0
+        self._sim_time = NAN
+        self._steps = self._reconnects = self._overruns = 0
+        self._causes: dict[str, int] = {}
+        self._warned = ""
+        self._closed = False
+        self._transport = channel.transport.name
+        self._note = channel.note
+
+    # what a program calls -----------------------------------------------------------------
+
+    def act(
+        self,
+        observation: Mapping[str, Any] | None = None,
+        /,
+        *,
+        sim_time: float | None = None,
+        rand_hash: str | None = None,
+        deadline: float | None = None,
+        **fields: Any,
+    ) -> Action:
+        """Ask for the action to this observation.
+
+        Args:
+            observation: arrays by field name, for names that are no Python words; may be joined
+                with `fields`.
+            sim_time: simulation time, s. With it, rates of motion are judged in simulation time.
+            rand_hash: of the randomization in force; echoed by the gateway.
+            deadline: for this step, s; the link's own otherwise. Not used in lockstep.
+            **fields: arrays by field name: numpy, lists, or anything with `__dlpack__`; shape
+                (*field.shape) for a single environment, (num_envs, *field.shape) otherwise.
+
+        Returns:
+            The commands, with `status` and `cause` saying where they come from.
+
+        Raises:
+            ObservationError: a field is missing, unknown, of the wrong shape or dtype.
+            ConnectionLostError: lockstep only: the gateway is gone.
+            PeerError, InferenceError: lockstep only: the gateway or policy failed.
+            LocalProtocolError: the link is closed.
+        """
+        started = monotonic_ns()
+        if observation is not None:
+            fields = {**observation, **fields}
+        if self._closed:
+            raise LocalProtocolError("the link is closed")
+        arrays = self._observer.arrays(fields)
+        moment = NAN if sim_time is None else float(sim_time)
+        if self.pacing == "lockstep":
+            return self._act_in_lockstep(started, arrays, moment, rand_hash or "")
+        span = self._deadline_ns if deadline is None else int(deadline * 1e9)
+        limit = started + span - min(RESERVE_NS, span // 4)
+        answer, cause, sent, received = self._ask(started, arrays, moment, rand_hash or "", limit)
+        decision = self._guard.apply(
+            received,
+            answer.arrays if answer is not None else None,
+            arrays,
+            self._elapsed_ns(moment),
+            cause,
+        )
+        self._steps += 1
+        if decision.cause:
+            self._causes[decision.cause] = self._causes.get(decision.cause, 0) + 1
+        action = self._action(decision, answer, fields, started, sent, received)
+        if action.timing.total > span:
+            self._overruns += 1
+        return action
+
+    def reset(self, mask: NDArray[np.bool_] | None = None, seed: int | None = None) -> None:
+        """An episode starts with the next `act`.
+
+        Limits and ladder start anew, the policy forgets what it remembered, and the boundary
+        travels with the next observation.
+
+        Args:
+            mask: bool (num_envs,), the environments that start; None = all.
+            seed: what the simulator was seeded with, for the records.
+
+        Raises:
+            ContractError: the mask has another shape or dtype.
+        """
+        rows = None if mask is None else np.asarray(mask)
+        if rows is not None and (rows.shape != (self._rows,) or rows.dtype != np.bool_):
+            raise ContractError(
+                f"reset mask: expected bool ({self._rows},), got {rows.dtype} {rows.shape}"
+            )
+        self._guard.reset(monotonic_ns(), mask=rows)
+        self._sim_time = NAN
+        self._reset = {} if rows is None else {"mask": rows.tolist()}
+        if seed is not None:
+            self._reset["seed"] = int(seed)
+
+    def rearm(self) -> None:
+        """Allow motion again after a stop, where the rearm rule leaves that to the operator."""
+        self._guard.rearm(monotonic_ns())
+
+    def close(self) -> None:
+        """Say goodbye and give everything back. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._reconnector is not None:
+            self._reconnector.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close("the link closed")
+
+    def __enter__(self) -> Link:
+        """The link itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    # what a program may read --------------------------------------------------------------
+
+    @property
+    def interface_hash(self) -> str:
+        """Of the contract both sides hold, 64 hex digits."""
+        return self.contract.interface_hash
+
+    @property
+    def transport(self) -> str:
+        """`shm`, `unix`, `tcp` or `memory`."""
+        return self._transport
+
+    @property
+    def transport_note(self) -> str:
+        """Why frames do not travel by shared memory; "" if they do."""
+        return self._note
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """Name, kind and digest of the policy, as the gateway says."""
+        return dict(self._welcome.policy)
+
+    @property
+    def gateway(self) -> dict[str, Any]:
+        """The gateway's Python and packages, as it says."""
+        return dict(self._welcome.facts)
+
+    @property
+    def level(self) -> Level:
+        """The ladder's level."""
+        return self._guard.ladder.level
+
+    @property
+    def deadline(self) -> float:
+        """Seconds a call of `act` may take."""
+        return self._deadline_ns / 1e9
+
+    def stats(self) -> dict[str, Any]:
+        """Steps, misses by cause, reconnects, and quantiles of every stage in microseconds."""
+        self._record()
+        channel = self._channel
+        return {
+            "steps": self._steps,
+            "misses": self._guard.ladder.misses,
+            "causes": dict(self._causes),
+            "reconnects": self._reconnects,
+            "overruns": self._overruns,
+            "stale": channel.protocol.stale if channel is not None else 0,
+            "transport": self._transport,
+            "transport_note": self._note,
+            "deadline_us": self._deadline_ns / 1e3,
+            "latency_us": self._latency.snapshot(),
+        }
+
+    # asking -------------------------------------------------------------------------------
+
+    def _ask(
+        self, started: int, arrays: dict[str, NDArray[Any]], moment: float, rand_hash: str,
+        limit: int,
+    ) -> tuple[ActionMessage | None, str, int, int]:  # fmt: skip
+        """The answer or None with the cause, when the question left, when the answer came."""
+        channel = self._channel or self._reconnect(started)
+        if channel is None:
+            return None, "disconnected", started, started
+        try:
+            if channel.protocol.waiting and not self._take_late_answer(channel, started):
+                return None, "unanswered", started, started
+            observation = self._observation(channel, arrays, moment, rand_hash, limit)
+            posted = channel.post(observation, limit)
+            sent = monotonic_ns()
+            self._record()
+            answer = channel.receive(limit) if posted else None
+        except ObservationError as exc:
+            self._warn("observation", str(exc))
+            return None, "observation", started, started
+        except (ConnectionLostError, ProtocolError) as exc:
+            self._lose(exc)
+            return None, "disconnected", started, monotonic_ns()
+        received = monotonic_ns()
+        if answer is None:
+            channel.protocol.give_up()
+            self._missed_ns = received
+            return None, "deadline", sent, received
+        return *self._judge(channel, answer), sent, received
+
+    def _judge(self, channel: Channel, answer: Answer) -> tuple[ActionMessage | None, str]:
+        self._reset = None
+        if isinstance(answer, ErrorAnswer):
+            self._warn(answer.code, f"the gateway answered {answer.code}: {answer.message}")
+            return None, answer.code
+        if not isinstance(answer, ActionMessage):
+            self._lose(ConnectionLostError(f"unexpected {type(answer).__name__}"))
+            return None, "disconnected"
+        if answer.outcome != Outcome.POLICY:
+            return None, "deadline"
+        self._warned = ""
+        return answer, ""
+
+    def _warn(self, cause: str, text: str) -> None:
+        """Log a fault once, not at every step that it lasts."""
+        if cause != self._warned:
+            self._warned = cause
+            log.warning("%s", text)
+
+    def _observation(
+        self, channel: Channel, arrays: dict[str, NDArray[Any]], moment: float, rand_hash: str,
+        limit: int,
+    ) -> Observation:  # fmt: skip
+        protocol = channel.protocol
+        now = monotonic_ns()
+        return Observation(
+            arrays,
+            protocol.seq + 1,
+            protocol.epoch,
+            moment,
+            max(1, limit - now - min(self._margin.ns, (limit - now) // 2)),
+            now,
+            time_ns(),
+            rand_hash,
+            reset=self._reset,
+        )
+
+    def _take_late_answer(self, channel: Channel, now: int) -> bool:
+        """True if the old answer was there and is off the wire."""
+        if channel.drain():
+            return True
+        if now - self._missed_ns > GIVE_UP_NS:
+            self._lose(ConnectionLostError("the gateway has not answered for 0.5 s"))
+        return False
+
+    def _lose(self, why: Error) -> None:
+        log.warning("connection lost: %s; connecting again", why)
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.abandon()
+
+    def _reconnect(self, now: int) -> Channel | None:
+        channel = self._reconnector.step(now) if self._reconnector is not None else None
+        if channel is None:
+            return None
+        self._channel = channel
+        self._welcome = channel.welcome
+        self._transport, self._note = channel.transport.name, channel.note
+        self._reconnects += 1
+        self._guard.reconnected(now)
+        log.warning("connected again, epoch %d, by %s", channel.protocol.epoch, self._transport)
+        return channel
+
+    def _act_in_lockstep(
+        self, started: int, arrays: dict[str, NDArray[Any]], moment: float, rand_hash: str
+    ) -> Action:
+        channel = self._channel
+        if channel is None:
+            raise ConnectionLostError("the gateway is gone; connect again")
+        try:
+            observation = self._observation(channel, arrays, moment, rand_hash, started)
+            channel.post(observation._replace(budget_ns=0), None)
+            sent = monotonic_ns()
+            answer = channel.receive(None)
+        except (ConnectionLostError, ProtocolError):
+            self._channel = None
+            channel.abandon()
+            raise
+        received = monotonic_ns()
+        self._reset = None
+        if isinstance(answer, ErrorAnswer):
+            raise_peer_error(answer)
+        if not isinstance(answer, ActionMessage):
+            raise LocalProtocolError(f"unexpected {type(answer).__name__}")
+        if not channel.protocol.codec.finite(Kind.ACTION):
+            raise InferenceError("the policy answered with NaN or infinity")
+        found = {name: array.copy() for name, array in answer.arrays.items()}
+        decision = Decision(found, "policy", "", 0, 0, False, Level.NORMAL)
+        self._steps += 1
+        self._record()
+        return self._action(decision, answer, {}, started, sent, received)
+
+    # answering the program ----------------------------------------------------------------
+
+    def _elapsed_ns(self, moment: float) -> int | None:
+        """Time since the last command, in simulation time where both moments are known."""
+        before, self._sim_time = self._sim_time, moment
+        elapsed = moment - before
+        if elapsed != elapsed:
+            return None
+        return int(min(max(elapsed, 0.0), 3600.0) * 1e9)
+
+    def _action(
+        self,
+        decision: Decision,
+        answer: ActionMessage | None,
+        fields: Mapping[str, Any],
+        started: int,
+        sent: int,
+        received: int,
+    ) -> Action:
+        arrays = decision.arrays
+        if self._scatter is not None:
+            arrays = {
+                name: self._scatter.scatter(name, array, self._measured(name, fields))
+                for name, array in arrays.items()
+            }
+        if self.num_envs is None:
+            arrays = {name: array[0] for name, array in arrays.items()}
+        now = monotonic_ns()
+        seq, rand_hash = 0, ""
+        if answer is None:
+            timing = Timing(total=now - started)
+            self._unrecorded = (*_UNKNOWN, timing.total)
+        else:
+            seq, rand_hash = answer.seq, answer.rand_hash
+            journey = max(0, received - sent - answer.server_ns)
+            self._margin.record(journey)
+            timing = Timing(
+                sent - started,
+                journey,
+                answer.server_ns - answer.infer_ns,
+                answer.infer_ns,
+                now - received,
+                now - started,
+            )
+            self._unrecorded = timing
+        return Action(
+            arrays,
+            decision.status,
+            decision.cause,
+            timing,
+            seq,
+            decision.clipped,
+            decision.rate_limited,
+            decision.robot_hold,
+            rand_hash,
+        )
+
+    def _measured(self, name: str, fields: Mapping[str, Any]) -> NDArray[Any] | None:
+        field = next(f for f in self.contract.action if f.name == name)
+        if not field.measured_position or field.measured_position not in fields:
+            return None
+        measured = np.asarray(fields[field.measured_position])
+        return measured if self.num_envs is not None else measured[None]
+
+    def _record(self) -> None:
+        """Write the last step down; done while the next one is on the wire."""
+        timing, self._unrecorded = self._unrecorded, None
+        if timing is not None:
+            self._latency.record(timing)

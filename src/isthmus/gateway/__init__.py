@@ -1,0 +1,7 @@
+"""The process on the policy side: holds policies, answers links."""
+
+from __future__ import annotations
+
+from .engine import Engine, Settings
+
+__all__ = ["Engine", "Settings"]

@@ -1,0 +1,223 @@
+"""What a job is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from time import monotonic_ns, time_ns
+from typing import Any
+
+import numpy as np
+
+from ..contract import Contract
+from ..errors import InferenceError, RefusedError
+from ..policy.base import Policy
+from ..policy.reception import find_policy
+from ..policy.step import StepArrays
+from ..protocol.messages import (
+    Action,
+    Admin,
+    AdminAck,
+    Answer,
+    ErrorAnswer,
+    Message,
+    Observation,
+    Outcome,
+    Ping,
+    Pong,
+    Ready,
+    Reset,
+)
+from ..safety import Guard
+from .session import Job, Session
+
+__all__ = ["DEADLINE_SHARE", "Answers", "Counters"]
+
+DEADLINE_SHARE = 0.8
+"""Part of control_dt that is the deadline where nobody names one."""
+
+
+@dataclass
+class Counters:
+    """What happened, since the start."""
+
+    sessions: int = 0
+    observations: int = 0
+    answered: int = 0
+    misses: int = 0
+    late: int = 0
+    errors: int = 0
+    refused: int = 0
+    stale: int = 0
+    batches: int = 0
+    accept_pauses: int = 0
+    by_code: dict[str, int] = field(default_factory=dict)
+
+    def error(self, code: str) -> None:
+        """Count one error answer."""
+        self.errors += 1
+        self.by_code[code] = self.by_code.get(code, 0) + 1
+
+
+class Answers:
+    """Makes answers and counts them."""
+
+    def __init__(self, deadline_ns: int, counters: Counters) -> None:
+        """Use `deadline_ns` for clients that name none; 0 takes a share of control_dt."""
+        self._deadline_ns = deadline_ns
+        self._counters = counters
+
+    def deadline_ns(self, contract: Contract) -> int:
+        """The deadline of a client that names none."""
+        return self._deadline_ns or int(contract.control_dt_ns * DEADLINE_SHARE)
+
+    def expiry(self, session: Session, observation: Observation, now_ns: int) -> int:
+        """When a miss is answered instead; 0 = never."""
+        hello = session.hello
+        if hello is not None:
+            waits = hello.pacing == "lockstep" or not observation.budget_ns
+            return 0 if waits else now_ns + observation.budget_ns
+        assert session.policy is not None  # noqa: S101
+        return now_ns + (observation.budget_ns or self.deadline_ns(session.policy.contract))
+
+    def admit_plain(self, session: Session, policies: Mapping[str, Policy]) -> None:
+        """Take in a json client that sends no Hello.
+
+        It has no link, so the limits and the fallback of the contract are applied here.
+
+        Raises:
+            RefusedError: there is no policy, or more than one to choose from.
+        """
+        policy = find_policy(policies, "")
+        session.protocol.assume_greeting()
+        session.protocol.bind(policy.contract, 1)
+        session.policy = policy
+        session.arrays = StepArrays(policy, 1)
+        session.guard = Guard(policy.contract, 1, rearm="auto" if _simulated(policy) else "manual")
+        session.name = f"json-{id(session):x}"
+
+    def begin_episode(self, session: Session, observation: Observation) -> None:
+        """A reset came with the observation: forget what the policy remembered."""
+        assert session.arrays is not None and observation.reset is not None  # noqa: S101
+        mask = observation.reset.get("mask")
+        rows = session.arrays.num_envs
+        if mask is not None and (
+            not isinstance(mask, list)
+            or len(mask) != rows
+            or not all(isinstance(row, bool) for row in mask)
+        ):
+            raise RefusedError(
+                f"reset: 'mask' must be a list of {rows} booleans", code="schema_violation"
+            )
+        session.arrays.begin_episode(mask)
+
+    def of(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> Answer:
+        """The answer to an inferred job: an action, a miss if it came too late, or an error."""
+        arrays = job.session.arrays
+        assert arrays is not None  # noqa: S101
+        if fault is not None:
+            return self._fault(job, "inference_failed", str(fault))
+        if not arrays.finite():
+            return self._fault(
+                job, "not_finite", f"policy {arrays.policy.name!r} answered with NaN or infinity"
+            )
+        now = monotonic_ns()
+        if job.expires_ns and now > job.expires_ns:
+            return self.miss(job, now)
+        self._counters.answered += 1
+        arrays.commit()
+        action = self._action(job, arrays.action, Outcome.POLICY, started_ns, ended_ns, now)
+        return self._guarded(job, action, "") if job.session.guard is not None else action
+
+    def miss(self, job: Job, now_ns: int) -> Answer:
+        """The budget is over. A link computes its fallback itself; a plain client gets one."""
+        self._counters.misses += 1
+        action = self._action(job, {}, Outcome.MISS, now_ns, now_ns, now_ns)
+        return self._guarded(job, action, "deadline") if job.session.guard is not None else action
+
+    def control(self, session: Session, message: Message) -> Answer:
+        """The answer to a question that is no step."""
+        corr_id = getattr(message, "corr_id", "") or self._corr_id(session)
+        if isinstance(message, Ping):
+            return Pong(wall_ns=time_ns(), corr_id=corr_id)
+        if isinstance(message, Ready):
+            return Reset()
+        if isinstance(message, Admin):
+            if message.op == "get_counters":
+                return AdminAck(message.op, asdict(self._counters), wall_ns=time_ns())
+            return ErrorAnswer(
+                "bad_admin_op",
+                f"unknown operation {message.op[:64]!r}; known: get_counters",
+                corr_id=corr_id,
+            )
+        return ErrorAnswer(
+            "schema_violation", f"this gateway has no use for {type(message).__name__}"
+        )
+
+    def _action(
+        self,
+        job: Job,
+        arrays: Mapping[str, Any],
+        outcome: Outcome,
+        started_ns: int,
+        ended_ns: int,
+        now_ns: int,
+    ) -> Action:
+        observation = job.observation
+        corr_id = observation.corr_id
+        if not corr_id and job.session.is_json:
+            corr_id = self._corr_id(job.session)
+        return Action(
+            arrays,
+            0,
+            0,
+            outcome,
+            job.decoded_ns - job.received_ns,
+            started_ns - job.decoded_ns,
+            ended_ns - started_ns,
+            now_ns - job.received_ns,
+            observation.sim_time,
+            now_ns,
+            time_ns(),
+            observation.rand_hash,
+            observation.expected_rand_hash,
+            corr_id,
+        )
+
+    def _guarded(self, job: Job, action: Action, cause: str) -> Action:
+        """Limits, and the fallback's numbers, for a client that has nobody else to apply them."""
+        guard = job.session.guard
+        assert guard is not None  # noqa: S101
+        wanted = action.arrays or None
+        outcome = guard.apply(action.send_ns, wanted, job.observation.arrays, None, cause)
+        clipped: tuple[int, ...] = ()
+        if wanted is not None and outcome.clipped:
+            clipped = _changed(wanted, outcome.arrays)
+        return action._replace(
+            arrays=outcome.arrays,
+            outcome=Outcome.POLICY if outcome.status == "policy" else Outcome.FALLBACK,
+            clipped=clipped,
+        )
+
+    def _fault(self, job: Job, code: str, message: str) -> Answer:
+        if job.session.guard is not None:
+            job.session.guard.apply(monotonic_ns(), None, job.observation.arrays, None, code)
+        corr_id = job.observation.corr_id or self._corr_id(job.session)
+        return ErrorAnswer(code, message, retryable=True, corr_id=corr_id)
+
+    def _corr_id(self, session: Session) -> str:
+        return f"{session.name}-{session.protocol.memory.seq}"
+
+
+def _simulated(policy: Policy) -> bool:
+    return policy.contract.actuator == "simulated"
+
+
+def _changed(wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[int, ...]:
+    """Indices, along the last axis, of what the limits changed."""
+    found: set[int] = set()
+    for name, array in sent.items():
+        different = np.asarray(wanted[name]) != array
+        rows = different.reshape(-1, different.shape[-1] if different.ndim > 1 else 1)
+        found.update(int(index) for index in np.flatnonzero(rows.any(axis=0)))
+    return tuple(sorted(found))

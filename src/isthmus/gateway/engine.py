@@ -1,0 +1,602 @@
+"""The engine: one thread that answers every link.
+
+Theory of operation. A pass waits for anything that is ready (one epoll over all sockets and
+doorbells), takes everything that is ready, answers it in as few inferences as there are policies,
+and writes down what happened after the answers have left. Nothing in a pass blocks: what cannot be
+sent is kept by the transport and flushed when the socket has room, and until then nothing more is
+read from that session. Where time matters without an event (a budget that ends while a worker
+infers, a newcomer that says nothing) the wait has a time-out, and otherwise it has none: an idle
+gateway sleeps.
+
+A fault of one session ends that session, after the pass, and touches no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from ..errors import (
+    ConnectionLostError,
+    InferenceError,
+    ProtocolError,
+    RefusedError,
+    TransportError,
+    UpgradeError,
+)
+from ..policy.base import Policy
+from ..protocol import BinaryCodec, JsonCodec, ServerProtocol
+from ..protocol.header import MAGIC
+from ..protocol.messages import (
+    Attach,
+    Attached,
+    Bye,
+    ErrorAnswer,
+    Hello,
+    Kind,
+    Message,
+    Observation,
+    Telemetry,
+)
+from ..transport.base import wait_for
+from ..transport.descriptors import send_with_descriptors
+from ..transport.shm import ShmTransport
+from ..transport.sockets import Listener, peer_of
+from ..transport.stream import StreamTransport
+from .answers import Answers, Counters
+from .batch import Batch, measure
+from .executor import Executor, Inline, Threaded
+from .register import Register
+from .session import Job, Session
+
+__all__ = ["Engine", "Settings"]
+
+log = logging.getLogger("isthmus.gateway")
+
+_READ = select.EPOLLIN
+_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a gateway behaves.
+
+    Attributes:
+        executor: `inline`, `thread`, or `auto`: a thread for policies slower than a quarter of
+            their deadline.
+        deterministic: one session per inference, so that no row's last bits depend on who else
+            asked.
+        deadline_ns: for clients that name none; 0 = 0.8 x control_dt.
+        max_sessions: connections beyond this are refused.
+        max_newcomers: connections without a handshake beyond this end the oldest of them.
+        greeting_timeout_ns: for the handshake, from a connection's first byte.
+        silence_timeout_ns: for that first byte.
+    """
+
+    executor: str = "auto"
+    deterministic: bool = False
+    deadline_ns: int = 0
+    max_sessions: int = 256
+    max_newcomers: int = 256
+    greeting_timeout_ns: int = 5_000_000_000
+    silence_timeout_ns: int = 30_000_000_000
+
+
+class Engine:
+    """Answers links until `stop` is called.
+
+    Attributes:
+        counters: what happened.
+        sessions: who is connected now.
+        executors: policy name -> `inline` or `thread`.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        listeners: Sequence[Listener],
+        settings: Settings | None = None,
+        *,
+        upgrade_at: str = "",
+    ) -> None:
+        """Warm every policy up and take the listeners over.
+
+        Args:
+            policies: by name.
+            listeners: bound sockets.
+            settings: how to behave.
+            upgrade_at: address of the listener through which tcp sessions move to shared memory.
+
+        Raises:
+            InferenceError: a policy cannot answer an observation of zeros.
+        """
+        self.settings = settings or Settings()
+        self.counters = Counters()
+        self.sessions: set[Session] = set()
+        self._listeners = {listener.sock.fileno(): listener for listener in listeners}
+        self._upgrade_at = upgrade_at
+        infer_ns = {name: measure(policy) for name, policy in policies.items()}
+        self._register = Register(policies, infer_ns)
+        self._answers = Answers(self.settings.deadline_ns, self.counters)
+        self.executors: dict[str, str] = {}
+        self._executors = {
+            name: self._executor(policy, infer_ns[name]) for name, policy in policies.items()
+        }
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stopping = False
+        self._jobs: list[Job] = []
+        self._backlog: set[Session] = set()
+        self._waiting: set[Job] = set()
+        self._newcomers: dict[Session, None] = {}
+        self._accepting = False
+        self._resume_at_ns = 0
+        self._now = 0
+        self._watch(self._wake, _READ, self._woken)
+        for executor in self._executors.values():
+            bell = executor.descriptor()
+            if bell is not None:
+                self._watch(bell, _READ, lambda _, e=executor: e.collect())  # type: ignore[misc]
+        self._accept_again()
+
+    def _executor(self, policy: Policy, infer_ns: int) -> Executor:
+        deadline = self._answers.deadline_ns(policy.contract)
+        wanted = self.settings.executor
+        if wanted == "auto":
+            wanted = "thread" if infer_ns > deadline // 4 else "inline"
+        log.info(
+            "policy %s (%s): one inference takes %.3f ms of a deadline of %.1f ms; executor %s",
+            policy.name, policy.kind, infer_ns / 1e6, deadline / 1e6, wanted,
+        )  # fmt: skip
+        self.executors[policy.name] = wanted
+        kind = Threaded if wanted == "thread" else Inline
+        return kind(Batch(policy), alone=self.settings.deterministic)
+
+    # the loop -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Answer until `stop`; then say goodbye to everyone and give everything back."""
+        try:
+            while not self._stopping:
+                self._pass()
+        finally:
+            self._close()
+
+    def stop(self) -> None:
+        """End `run` after the pass at hand. May be called from a signal handler or thread."""
+        self._stopping = True
+        os.eventfd_write(self._wake, 1)
+
+    def _pass(self) -> None:
+        ready = wait_for(self._epoll, self._due_ns(), 256)
+        self._now = monotonic_ns()
+        for descriptor, events in ready:
+            handler = self._handlers.get(descriptor)
+            if handler is not None:  # else closed earlier in this pass
+                handler(events)
+        if self._backlog:
+            backlog, self._backlog = self._backlog, set()
+            for session in backlog:
+                self._read(session)
+        if self._jobs:
+            self._submit()
+        if self._waiting:
+            self._answer_misses()
+        if self._newcomers or not self._accepting:
+            self._tidy()
+
+    def _due_ns(self) -> int | None:
+        """When the engine must look even if nothing happens; None = never."""
+        if self._backlog:
+            return 0
+        if not self._waiting and not self._newcomers and self._accepting:
+            return None
+        due = [job.expires_ns for job in self._waiting if job.expires_ns]
+        due += [session.expires_ns for session in self._newcomers]
+        if not self._accepting:
+            due.append(self._resume_at_ns)
+        return min(due) if due else None
+
+    def _submit(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        if len(jobs) == 1:
+            self._executor_of(jobs[0]).submit(jobs, self._done)
+        else:
+            groups: dict[str, list[Job]] = {}
+            for job in jobs:
+                assert job.session.policy is not None  # noqa: S101
+                groups.setdefault(job.session.policy.name, []).append(job)
+            for name, group in groups.items():
+                self._executors[name].submit(group, self._done)
+        self._waiting.update(job for job in jobs if not job.settled)
+        self.counters.batches += 1
+
+    def _executor_of(self, job: Job) -> Executor:
+        assert job.session.policy is not None  # noqa: S101
+        return self._executors[job.session.policy.name]
+
+    def _done(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> None:
+        self._waiting.discard(job)
+        if job.settled or job.session.closed:
+            self.counters.late += 1
+            return
+        job.settled = True
+        self._send(job.session, self._answers.of(job, fault, started_ns, ended_ns))
+
+    def _answer_misses(self) -> None:
+        now = monotonic_ns()
+        for job in [job for job in self._waiting if job.expires_ns and job.expires_ns <= now]:
+            self._waiting.discard(job)
+            job.settled = True
+            if not job.session.closed:
+                self._send(job.session, self._answers.miss(job, now))
+
+    # sessions -----------------------------------------------------------------------------
+
+    def _read(self, session: Session) -> None:
+        """Take what a session says, until it has asked something or said everything."""
+        try:
+            while not session.closed and not session.busy:
+                frame = session.transport.poll()
+                if frame is None:
+                    return
+                if not session.welcomed and self._is_special(session, frame):
+                    return
+                message = session.protocol.receive(frame)
+                if message is not None:
+                    self._act_on(session, message)
+        except ConnectionLostError:
+            self._end(session)
+        except ProtocolError as exc:
+            self._complain(session, exc)
+        except RefusedError as exc:
+            self._refuse(session, exc)
+        except Exception:
+            log.exception("a fault while reading from %s; the session ends", session.peer)
+            self._complain(session, ProtocolError("an unexpected fault", code="internal"))
+            self._end(session)
+
+    def _is_special(self, session: Session, frame: memoryview) -> bool:
+        """A first frame that is no Hello: of an old client, or of a session that moves."""
+        codec = session.protocol.codec
+        if isinstance(codec, JsonCodec):
+            if codec.kind_of(frame) is not Kind.HELLO:
+                self._answers.admit_plain(session, self._register.policies)
+                self._welcomed(session)
+            return False
+        message = codec.decode(frame)
+        if isinstance(message, Attach):
+            self._attach(session, message)
+            return True
+        return False
+
+    def _act_on(self, session: Session, message: Message) -> None:
+        if isinstance(message, Observation):
+            self._take(session, message)
+        elif isinstance(message, Hello):
+            self._greet(session, message)
+        elif isinstance(message, Bye):
+            self._end(session)
+        elif not isinstance(message, Telemetry):
+            self._send(session, self._answers.control(session, message))
+
+    def _take(self, session: Session, observation: Observation) -> None:
+        if session.protocol.repeat:
+            self._flush(session, session.protocol.answer_again(session.transport.reserve))
+            return
+        arrays = session.arrays
+        if arrays is None:
+            raise ProtocolError("an observation came before the handshake")
+        if observation.reset is not None:
+            self._answers.begin_episode(session, observation)
+        self.counters.observations += 1
+        if not session.protocol.codec.finite(Kind.OBSERVATION):
+            self._send(session, ErrorAnswer("not_finite", "the observation holds NaN or infinity"))
+            return
+        decoded = monotonic_ns()
+        expires = self._answers.expiry(session, observation, self._now)
+        self._jobs.append(Job(session, observation, self._now, decoded, expires))
+
+    def _greet(self, session: Session, hello: Hello) -> None:
+        sock = _socket_of(session)
+        upgrade_at = self._upgrade_at if sock.family != socket.AF_UNIX else ""
+        welcome = self._register.greet(session, hello, upgrade_at, peer_of(sock))
+        size = session.protocol.welcome(welcome, session.transport.reserve)
+        assert session.policy is not None  # noqa: S101
+        session.protocol.bind(session.policy.contract, hello.num_envs)
+        self._welcomed(session)
+        self._flush(session, size)
+
+    def _welcomed(self, session: Session) -> None:
+        self._newcomers.pop(session, None)
+        former = self._register.take_over(session)
+        if former is not None and former is not session:
+            self._complain(former, ProtocolError("the session connected again", code="superseded"))
+            self._end(former)
+        self.counters.sessions += 1
+        log.info("session %s: %s by %s", session.name, session.peer, session.transport.name)
+
+    def _attach(self, newcomer: Session, attach: Attach) -> None:
+        """Move a session to shared memory: it asked for it over a connection of its own."""
+        stream = newcomer.transport
+        assert isinstance(stream, StreamTransport)  # noqa: S101
+        session, segment = self._register.attach(attach, peer_of(stream.socket))
+        try:
+            session.protocol.machine.received(Kind.ATTACH)
+            answer = Attached(segment.question_size, segment.answer_size)
+            memory = memoryview(bytearray(4096))
+            size = session.protocol.tell(answer, lambda _: memory)
+            send_with_descriptors(stream.socket, memory[:size], segment.descriptors())
+        except (ConnectionLostError, UpgradeError, ProtocolError):
+            segment.close()
+            self._end(newcomer)
+            raise
+        self._unwatch(newcomer)
+        self._newcomers.pop(newcomer, None)
+        self.sessions.discard(newcomer)
+        newcomer.closed = True
+        self._unwatch(session)
+        session.transport.close()
+        session.transport = ShmTransport(
+            stream.detach(), segment, session.protocol.codec.framer, asks=False
+        )
+        self._watch_session(session)
+
+    def _send(self, session: Session, answer: Message) -> None:
+        """Answer a session's question, and see to what it said meanwhile."""
+        try:
+            size = session.protocol.answer(
+                answer,  # type: ignore[arg-type]
+                session.transport.reserve,
+                keep=session.keeps_answers,
+            )
+            self._flush(session, size)
+        except ConnectionLostError:
+            self._end(session)
+            return
+        if isinstance(answer, ErrorAnswer):
+            self.counters.error(answer.code)
+
+    def _flush(self, session: Session, size: int) -> None:
+        if not session.transport.send(size):
+            self._watch_session(session, writing=True)
+            return
+        if session.paused:
+            session.paused = False
+            self._watch_session(session)
+        if session.transport.buffered():
+            self._backlog.add(session)
+
+    def _complain(self, session: Session, exc: ProtocolError) -> None:
+        """Tell a session what it did wrong; a json one may go on, for its lines are still lines."""
+        goes_on = session.is_json and exc.code not in ("too_large", "superseded", "internal")
+        codec = session.protocol.codec
+        error = ErrorAnswer(exc.code, str(exc))
+        if isinstance(codec, JsonCodec):
+            error = error._replace(corr_id=codec.corr_id, seq=codec.seq)
+        self.counters.error(exc.code)
+        try:
+            size = session.protocol.refuse(error, session.transport.reserve)
+            self._flush(session, size)
+        except ConnectionLostError:
+            goes_on = False
+        if not goes_on:
+            self._end(session)
+        elif session.transport.buffered():
+            self._backlog.add(session)
+
+    def _refuse(self, session: Session, exc: RefusedError) -> None:
+        self.counters.refused += 1
+        log.warning("refused %s: %s", session.peer, exc)
+        error = ErrorAnswer(exc.code, str(exc), exc.retryable)
+        try:
+            session.transport.send(session.protocol.refuse(error, session.transport.reserve))
+        except ConnectionLostError:
+            pass  # it did not wait for the reason
+        self._end(session)
+
+    def _end(self, session: Session) -> None:
+        if session.closed:
+            return
+        session.closed = True
+        self.counters.stale += session.protocol.stale
+        self._register.left(session)
+        self._unwatch(session)
+        self.sessions.discard(session)
+        self._newcomers.pop(session, None)
+        self._backlog.discard(session)
+        session.protocol.codec.release()
+        session.transport.close()
+        if not self._accepting:
+            self._resume_at_ns = 0
+
+    # newcomers ----------------------------------------------------------------------------
+
+    def _accept(self, listener: Listener) -> None:
+        for _ in range(64):
+            try:
+                sock = listener.accept()
+            except TransportError as exc:
+                self._pause_accepting(str(exc))
+                return
+            if sock is None:
+                return
+            self._admit(sock, listener)
+
+    def _admit(self, sock: socket.socket, listener: Listener) -> None:
+        if len(self._newcomers) >= self.settings.max_newcomers:
+            self._end(next(iter(self._newcomers)))  # the one that has said nothing for longest
+        name = "tcp" if listener.address.scheme == "tcp" else "unix"
+        codec = BinaryCodec(body_crc=name == "tcp")
+        session = Session(
+            StreamTransport(sock, name, codec.framer), ServerProtocol(codec), _peer_name(sock)
+        )
+        session.expires_ns = self._now + self.settings.silence_timeout_ns
+        self.sessions.add(session)
+        self._newcomers[session] = None
+        self._watch(sock.fileno(), _READ, lambda _: self._sniff(session, sock))
+        session.watched = {sock.fileno(): 0}  # another handler takes over after the sniff
+
+    def _sniff(self, session: Session, sock: socket.socket) -> None:
+        """One look at the first byte decides the codec, once."""
+        try:
+            first = sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        if not first:
+            self._end(session)
+            return
+        session.expires_ns = self._now + self.settings.greeting_timeout_ns
+        if first == b"{":
+            codec = JsonCodec()
+            session.protocol = ServerProtocol(codec)
+            session.transport.use(codec.framer)
+        elif first != MAGIC[:1]:
+            session.protocol = ServerProtocol(JsonCodec())
+            self._complain(
+                session,
+                ProtocolError(
+                    f"expected a JSON object or a binary frame, got a first byte of {first!r}",
+                    code="bad_json",
+                ),
+            )
+            self._end(session)
+            return
+        if len(self.sessions) - len(self._newcomers) >= self.settings.max_sessions:
+            self._refuse(
+                session,
+                RefusedError(
+                    f"the gateway has {self.settings.max_sessions} sessions and takes no more",
+                    code="too_many_sessions",
+                    retryable=True,
+                ),
+            )
+            return
+        self._watch_session(session)
+        self._read(session)
+
+    def _tidy(self) -> None:
+        """Close newcomers that stay silent, and accept again after a pause."""
+        for session in [one for one in self._newcomers if one.expires_ns <= self._now]:
+            self._refuse(
+                session,
+                RefusedError("no handshake came in time", code="schema_violation", retryable=True),
+            )
+        if not self._accepting and self._now >= self._resume_at_ns:
+            self._accept_again()
+
+    def _pause_accepting(self, why: str) -> None:
+        log.warning("%s; accepting pauses for a second", why)
+        self.counters.accept_pauses += 1
+        self._accepting = False
+        self._resume_at_ns = self._now + 1_000_000_000
+        for descriptor in self._listeners:
+            self._forget(descriptor)
+
+    def _accept_again(self) -> None:
+        self._accepting = True
+        for descriptor, listener in self._listeners.items():
+            self._watch(descriptor, _READ, lambda _, one=listener: self._accept(one))  # type: ignore[misc]
+
+    # descriptors --------------------------------------------------------------------------
+
+    def _watch_session(self, session: Session, *, writing: bool = False) -> None:
+        wanted = dict(session.transport.descriptors())
+        if writing:
+            first = next(iter(wanted))
+            wanted[first] = select.EPOLLOUT
+        for descriptor, events in wanted.items():
+            if session.watched.get(descriptor) != events:
+                self._watch(descriptor, events, lambda e: self._on_session(session, e))
+        for descriptor in session.watched.keys() - wanted.keys():
+            self._forget(descriptor)
+        session.watched = wanted
+
+    def _on_session(self, session: Session, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._on_writable(session)
+        elif session.busy:
+            self._pause_reading(session, events)
+        else:
+            self._read(session)
+
+    def _on_writable(self, session: Session) -> None:
+        try:
+            done = session.transport.flush()
+        except ConnectionLostError:
+            self._end(session)
+            return
+        if done:
+            self._watch_session(session)
+            self._read(session)
+
+    def _pause_reading(self, session: Session, events: int) -> None:
+        """It speaks while its question is open: look only for its end, until it is answered."""
+        if events & _GONE:
+            self._end(session)
+            return
+        session.paused = True
+        for descriptor in session.watched:
+            self._epoll.modify(descriptor, select.EPOLLRDHUP)
+            session.watched[descriptor] = select.EPOLLRDHUP
+
+    def _unwatch(self, session: Session) -> None:
+        for descriptor in session.watched:
+            self._forget(descriptor)
+        session.watched = {}
+
+    def _watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
+        if descriptor in self._handlers:
+            self._epoll.modify(descriptor, events)
+        else:
+            self._epoll.register(descriptor, events)
+        self._handlers[descriptor] = handler
+
+    def _forget(self, descriptor: int) -> None:
+        if self._handlers.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def _woken(self, _: int) -> None:
+        os.eventfd_read(self._wake)
+
+    def _close(self) -> None:
+        for session in list(self.sessions):
+            if session.welcomed:
+                try:
+                    bye = session.protocol.tell(
+                        Bye("the gateway is closing"), session.transport.reserve
+                    )
+                    session.transport.send(bye)
+                except (ConnectionLostError, ProtocolError):
+                    pass  # it left first
+            self._end(session)
+        for executor in self._executors.values():
+            executor.close()
+        for listener in self._listeners.values():
+            listener.close()
+        self._epoll.close()
+        os.close(self._wake)
+
+
+def _socket_of(session: Session) -> socket.socket:
+    assert isinstance(session.transport, StreamTransport)  # noqa: S101
+    return session.transport.socket
+
+
+def _peer_name(sock: socket.socket) -> str:
+    peer = peer_of(sock)
+    if peer is not None:
+        return f"process {peer.pid}"
+    try:
+        host, port = sock.getpeername()[:2]
+    except OSError:
+        return "a peer that left"
+    return f"{host}:{port}"

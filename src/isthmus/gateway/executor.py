@@ -1,0 +1,165 @@
+"""Who runs the policy: the engine's own thread, or a worker beside it.
+
+`inline` costs nothing and suits policies well under their budget. `thread` suits slow policies
+that release the GIL: while the worker infers, the engine answers misses at the budget and takes
+further questions, at most one a session. A worker is only ever given arrays of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from queue import SimpleQueue
+from time import monotonic_ns
+from typing import Protocol
+
+from ..errors import InferenceError
+from .batch import Batch, answer_alone
+from .session import Job
+
+__all__ = ["Done", "Executor", "Inline", "Threaded"]
+
+
+class Done(Protocol):
+    """Called in the engine's thread for each answered job."""
+
+    def __call__(
+        self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int
+    ) -> None:
+        """`job` has been inferred, or failed with `fault`."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs one policy."""
+
+    def submit(self, jobs: Sequence[Job], done: Done) -> None:
+        """Take jobs; `done` is called for each, now or from `collect`."""
+        ...
+
+    def collect(self) -> None:
+        """Deliver what a worker has finished, and start what has been waiting."""
+        ...
+
+    def descriptor(self) -> int | None:
+        """Readable when `collect` has something to deliver."""
+        ...
+
+    def close(self) -> None:
+        """Stop."""
+        ...
+
+
+class Inline:
+    """The engine's own thread."""
+
+    def __init__(self, batch: Batch, *, alone: bool = False) -> None:
+        """Run `batch.policy`; with `alone`, every session in a call of its own."""
+        self._batch = batch
+        self._alone = alone
+
+    def submit(self, jobs: Sequence[Job], done: Done) -> None:
+        """Infer now."""
+        if len(jobs) == 1 or self._alone:
+            for job in jobs:
+                started = monotonic_ns()
+                fault = answer_alone(job)
+                done(job, fault, started, monotonic_ns())
+            return
+        batch = self._batch
+        batch.fill(jobs)
+        batch.run()
+        batch.split()
+        for job, fault in zip(jobs, batch.faults, strict=True):
+            done(job, fault, batch.started_ns, batch.ended_ns)
+
+    def collect(self) -> None:
+        """Nothing is ever left to deliver."""
+
+    def descriptor(self) -> int | None:
+        """No descriptor."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+class Threaded:
+    """A worker thread that runs one batch at a time, and the jobs that wait for the next."""
+
+    def __init__(self, batch: Batch, *, alone: bool = False) -> None:
+        """Start the worker for `batch.policy`."""
+        self._batch = batch
+        self._alone = alone
+        self._waiting: deque[Job] = deque()
+        self._running = False
+        self._done: Done | None = None
+        self._requests: SimpleQueue[Batch | None] = SimpleQueue()
+        self._faults: deque[BaseException | None] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._work, name="isthmus-policy", daemon=True)
+        self._thread.start()
+
+    def submit(self, jobs: Sequence[Job], done: Done) -> None:
+        """Queue jobs, and start them if the worker is idle."""
+        self._done = done
+        self._waiting.extend(jobs)
+        self._start()
+
+    def collect(self) -> None:
+        """Deliver the finished batch, and start the next."""
+        try:
+            os.eventfd_read(self._bell)
+        except BlockingIOError:
+            return  # woken for nothing
+        if not self._faults:
+            return
+        fault = self._faults.popleft()
+        self._running = False
+        if fault is not None:
+            raise fault
+        batch, done = self._batch, self._done
+        batch.split()
+        for job, failed in zip(batch.jobs, batch.faults, strict=True):
+            if done is not None:
+                done(job, failed, batch.started_ns, batch.ended_ns)
+        self._start()
+
+    def descriptor(self) -> int | None:
+        """The worker's bell."""
+        return self._bell
+
+    def close(self) -> None:
+        """Let the worker end after its batch; a policy that hangs is left behind."""
+        self._requests.put(None)
+        self._thread.join(timeout=1.0)
+        if not self._thread.is_alive():
+            os.close(self._bell)
+
+    def _start(self) -> None:
+        if self._running:
+            return
+        jobs: list[Job] = []
+        while self._waiting and not (self._alone and jobs):
+            job = self._waiting.popleft()
+            if not job.settled and not job.session.closed:
+                jobs.append(job)
+        if jobs:
+            self._running = True
+            self._batch.fill(jobs)
+            self._requests.put(self._batch)
+
+    def _work(self) -> None:
+        while True:
+            batch = self._requests.get()
+            if batch is None:
+                return
+            fault: BaseException | None = None
+            try:
+                batch.run()
+            except BaseException as exc:  # noqa: BLE001  (delivered to the engine, which raises it)
+                fault = exc
+            self._faults.append(fault)
+            os.eventfd_write(self._bell, 1)

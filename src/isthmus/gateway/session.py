@@ -1,0 +1,97 @@
+"""A session: one link, as the gateway sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..policy.base import Policy
+from ..policy.step import StepArrays
+from ..protocol import JsonCodec, Memory, ServerProtocol
+from ..protocol.messages import Hello, Observation
+from ..safety import Guard
+from ..transport import Transport
+
+__all__ = ["Job", "Session"]
+
+
+@dataclass(eq=False)
+class Session:
+    """One connection and what is known of who is behind it.
+
+    Attributes:
+        transport: how it travels.
+        protocol: where the conversation stands.
+        peer: who it is, for the log.
+        name: its public identity, once it is welcomed.
+        token: the secret that lets it come back.
+        hello: what it said; None before the handshake, or if it never greets.
+        policy: who answers it.
+        nonce: of the offer to move to shared memory.
+        arrays: its rows for the policy.
+        guard: limits and fallback for a json client without a link of its own.
+        expires_ns: until when it must have completed its handshake.
+        paused: True while nothing is read from it although it speaks.
+        watched: descriptor -> epoll events.
+        closed: True once it is to be forgotten.
+    """
+
+    transport: Transport
+    protocol: ServerProtocol
+    peer: str
+    name: str = ""
+    token: str = ""
+    hello: Hello | None = None
+    policy: Policy | None = None
+    arrays: StepArrays | None = None
+    guard: Guard | None = None
+    nonce: str = ""
+    expires_ns: int = 0
+    paused: bool = False
+    closed: bool = False
+    watched: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def welcomed(self) -> bool:
+        """True once it has a policy."""
+        return self.arrays is not None
+
+    @property
+    def busy(self) -> bool:
+        """True while its question is open; nothing is read from it meanwhile."""
+        return self.protocol.open_seq is not None
+
+    @property
+    def is_json(self) -> bool:
+        """True if it speaks json."""
+        return isinstance(self.protocol.codec, JsonCodec)
+
+    @property
+    def keeps_answers(self) -> bool:
+        """True if a question may come again after a reconnect and must not be answered anew."""
+        return self.protocol.machine.driven
+
+    @property
+    def memory(self) -> Memory:
+        """What outlives this connection."""
+        return self.protocol.memory
+
+
+@dataclass(eq=False)
+class Job:
+    """An observation to be answered.
+
+    Attributes:
+        session: whose.
+        observation: what it sees; its arrays are valid until the session is read again.
+        received_ns: when the engine woke up for it.
+        decoded_ns: when it had been read and checked.
+        expires_ns: when a miss is answered instead; 0 if never.
+        settled: True once it has its answer, even if a worker still runs.
+    """
+
+    session: Session
+    observation: Observation
+    received_ns: int
+    decoded_ns: int
+    expires_ns: int
+    settled: bool = False
