@@ -95,7 +95,7 @@ FOREIGN = {
     "numpy": ("*",),
     "onnxruntime": ("policy/onnx.py",),
     "mujoco": ("sim/mujoco/*",),
-    "gymnasium": ("sim/mujoco/*", "contract/from_gym.py", "env/*"),
+    "gymnasium": ("sim/mujoco/*", "cli/contract.py", "env/*"),
     "tomli": ("contract/*",),
 }
 BANNED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}

@@ -11,7 +11,7 @@ import pytest
 from isthmus.runtimes import Environment
 
 # These need a library that the simulator's side does not have.
-NEED_MORE = ("isthmus.sim.", "isthmus.env.", "isthmus.policy.onnx", "isthmus.contract.from_gym")
+NEED_MORE = ("isthmus.sim.", "isthmus.env.", "isthmus.policy.onnx")
 
 IMPORT_ALL = """
 import importlib, json, sys
