@@ -32,12 +32,13 @@ PACINGS: tuple[str, ...] = ("realtime", "lockstep")
 
 MAX_FIELDS = 256
 MAX_CONTROL_DT_NS = 3_600_000_000_000
+MAX_VERSION = 1_000_000
 
 # Attribute, smallest, largest.
 _WHOLE: tuple[tuple[str, int, int], ...] = (
     ("control_dt_ns", 1, MAX_CONTROL_DT_NS),
-    ("obs_version", 1, 1_000_000),
-    ("action_version", 1, 1_000_000),
+    ("obs_version", 1, MAX_VERSION),
+    ("action_version", 1, MAX_VERSION),
     ("horizon", 1, 1),
 )
 

@@ -56,7 +56,7 @@ FIXES: dict[str, str] = {
 MAX_LINES = 40
 MAX_ENTRIES = 16
 
-_ADOPT = "contract=None in connect() adopts the gateway's contract instead of stating one"
+_ADOPT = "or: contract=None in connect() adopts the gateway's contract instead of stating one"
 
 
 def differences(ours: Contract, theirs: Contract) -> tuple[Difference, ...]:
@@ -99,7 +99,6 @@ def diff(
         parts.extend(_table(matter, ours_name, theirs_name))
         parts.append("what to change:")
         parts.extend(f"  - {FIXES[a]}" for a in dict.fromkeys(d.aspect for d in matter))
-        parts.append(f"  - {_ADOPT}")
     own = [difference for difference in found if not difference.interface]
     if own and not interface_only:
         parts.append("differences outside the interface, which keep nobody from talking:")
@@ -116,9 +115,8 @@ def require_same_interface(
         InterfaceMismatchError: they differ; the message is the diff.
     """
     if ours.interface_hash != theirs.interface_hash:
-        raise InterfaceMismatchError(
-            diff(ours, theirs, ours_name, theirs_name, interface_only=True)
-        )
+        found = diff(ours, theirs, ours_name, theirs_name, interface_only=True)
+        raise InterfaceMismatchError(f"{found}\n  - {_ADOPT}")
 
 
 def _sides(side: str, ours: Sequence[Field], theirs: Sequence[Field]) -> Iterator[Difference]:

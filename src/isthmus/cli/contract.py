@@ -1,0 +1,317 @@
+"""Write, show and compare contracts: what crosses between a simulator and a policy.
+
+A contract is read from a JSON or TOML file, from a model's manifest, or from a model that has one
+beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..contract import Contract
+from ..contract.contract import ACTUATORS
+from ..contract.fields import FALLBACKS, REFERENCES, SEMANTICS
+from ..contract.text import MAX_TEXT, dumps, parse
+from ..errors import ContractError, MissingDependencyError
+
+__all__ = ["configure", "read_contract", "run"]
+
+# Gymnasium namespace -> the module that registers it.
+_REGISTERED_BY = {"isthmus": "isthmus.sim.mujoco"}
+
+_FORMATS = {".json": "json", ".toml": "toml"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands and their arguments."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (add_arguments, work, help_) in _ACTIONS.items():
+        command = commands.add_parser(name, help=help_, description=_paragraph(work))
+        add_arguments(command)
+        command.set_defaults(work=work)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; 0 is done or the same, 1 is different."""
+    return int(args.work(args))
+
+
+def read_contract(path: str) -> Contract:
+    """Read the contract in a file, in a manifest, or in the manifest beside a model.
+
+    Raises:
+        ContractError: the file cannot be read, or holds none.
+    """
+    file = Path(path)
+    if file.suffix not in _FORMATS:
+        from ..policy.manifest import manifest_path
+
+        manifest = manifest_path(file)
+        if not manifest.is_file():
+            raise ContractError(
+                f"{path}: expected a .json or .toml file, or a model with {manifest.name} beside it"
+            )
+        file = manifest
+    text = _read(file, MAX_TEXT)
+    try:
+        found = parse(text, _FORMATS[file.suffix])
+        return Contract.from_dict(found.get("contract", found))
+    except ContractError as exc:
+        raise ContractError(f"{file}: {exc}") from exc
+
+
+def _from_gym(args: argparse.Namespace) -> int:
+    """Write the contract of a Gymnasium environment.
+
+    An environment that states its own contract is taken at its word. Any other is described by
+    its spaces, which say nothing of what an action means: name at least a fallback.
+    """
+    try:
+        gymnasium = import_module("gymnasium")
+    except ModuleNotFoundError as exc:
+        raise MissingDependencyError(
+            "from-gym needs Gymnasium: `pip install isthmus[mujoco]`"
+        ) from exc
+    namespace = args.id.partition("/")[0]
+    for module in (*args.imports, *filter(None, [_REGISTERED_BY.get(namespace)])):
+        _import(module)
+    try:
+        env = gymnasium.make(args.id, disable_env_checker=True)
+    except (gymnasium.error.Error, ModuleNotFoundError) as exc:
+        raise ContractError(
+            f"{args.id}: {exc}. Install what it needs, or register it with --import MODULE"
+        ) from exc
+    try:
+        return _write(_gym_contract(args, env), args.output)
+    finally:
+        env.close()
+
+
+def _gym_contract(args: argparse.Namespace, env: Any) -> Contract:
+    from ..contract.gym import contract_from_spaces, offered_contract
+
+    options = {
+        name: _per_field(name, getattr(args, name))
+        for name in ("semantics", "fallback", "reference", "measured_position", "measured_velocity")
+        if getattr(args, name)
+    }
+    for name in ("units", "labels"):
+        if getattr(args, name):
+            options[name] = _by_field(name, getattr(args, name))
+    offered = offered_contract(env)
+    if offered is not None:
+        if options or args.control_dt is not None:
+            raise ContractError(
+                f"{args.id} states its own contract; leave the options out, and edit the file"
+            )
+        return offered
+    if "labels" in options:
+        options["labels"] = {name: each.split(",") for name, each in options["labels"].items()}
+    return contract_from_spaces(
+        env.observation_space,
+        env.action_space,
+        name=args.id,
+        control_dt=_control_dt(args, env),
+        **options,
+    )
+
+
+def _control_dt(args: argparse.Namespace, env: Any) -> float:
+    if args.control_dt is not None:
+        return float(args.control_dt)
+    own = getattr(env.unwrapped, "dt", None)
+    if isinstance(own, float):
+        return own
+    fps = env.metadata.get("render_fps")
+    hint = (
+        f" (it is drawn {fps} times a second, so perhaps {1 / fps:g})"
+        if isinstance(fps, int) and fps > 0
+        else ""
+    )
+    raise ContractError(
+        f"{args.id} does not say the time between two actions: add --control-dt SECONDS{hint}"
+    )
+
+
+def _import(module: str) -> None:
+    try:
+        import_module(module)
+    except ModuleNotFoundError as exc:
+        raise MissingDependencyError(f"{module} cannot be imported: {exc}") from exc
+
+
+def _per_field(what: str, given: Sequence[str]) -> Any:
+    """One word for every action field, or FIELD=WORD for each."""
+    return given[0] if len(given) == 1 and "=" not in given[0] else _by_field(what, given)
+
+
+def _by_field(what: str, given: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, word = each.partition("=")
+        if not equals or name in found:
+            raise ContractError(f"{what}: expected FIELD=VALUE once for each field, got {each!r}")
+        found[name] = word
+    return found
+
+
+def _from_urdf(args: argparse.Namespace) -> int:
+    """Write the contract of a robot's URDF: its joints and their limits."""
+    from ..contract.urdf import MAX_URDF, contract_from_urdf
+
+    try:
+        contract = contract_from_urdf(
+            _decode(args.file, _read(Path(args.file), MAX_URDF)),
+            control_dt=args.control_dt,
+            semantics=args.semantics,
+            reference=args.reference,
+            fallback=args.fallback,
+            actuator=args.actuator,
+            name=args.name,
+        )
+    except ContractError as exc:
+        raise ContractError(f"{args.file}: {exc}") from exc
+    return _write(contract, args.output)
+
+
+def _show(args: argparse.Namespace) -> int:
+    """Show a contract and its two hashes."""
+    from ..contract.summary import summary
+
+    print(summary(read_contract(args.file)))
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    """Show what two contracts disagree on; status 0 if nothing, 1 if something."""
+    from ..contract.diff import diff
+
+    ours, theirs = read_contract(args.a), read_contract(args.b)
+    found = diff(ours, theirs, args.a, args.b, interface_only=args.interface)
+    what = "the same interface" if args.interface else "the same contract"
+    print(found or f"{what}: {ours.interface_hash}")
+    return 1 if found else 0
+
+
+def _schema(args: argparse.Namespace) -> int:
+    """Write the JSON Schema of what crosses as JSON."""
+    from ..contract.schema import schema_text
+
+    return _output(schema_text(), args.output)
+
+
+def _add_from_gym(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="as gymnasium.make takes it")
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import this first, to register ID; repeatable",
+    )
+    parser.add_argument("--control-dt", type=float, metavar="SECONDS", help="between two actions")
+    words = {
+        "semantics": f"{', '.join(SEMANTICS)} (the default)",
+        "fallback": f"{', '.join(word for word in FALLBACKS if word != 'value')}",
+        "reference": f"of a delta: {', '.join(REFERENCES)}",
+        "measured-position": "the observation field that holds it",
+        "measured-velocity": "the observation field that holds it",
+    }
+    for name, help_ in words.items():
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            metavar="[FIELD=]WORD",
+            help=f"of every action field, or of one: {help_}",
+        )
+    parser.add_argument(
+        "--unit", dest="units", action="append", default=[], metavar="FIELD=UNIT", help="repeatable"
+    )
+    parser.add_argument(
+        "--labels",
+        action="append",
+        default=[],
+        metavar="FIELD=A,B,C",
+        help="names of the entries of the last axis; repeatable",
+    )
+    _add_output(parser)
+
+
+def _add_from_urdf(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--control-dt", type=float, required=True, metavar="SECONDS")
+    meanings = [word for word in SEMANTICS if word != "opaque"]
+    parser.add_argument("--semantics", choices=meanings, default="delta")
+    parser.add_argument("--reference", choices=REFERENCES, default="target", help="of a delta")
+    parser.add_argument("--fallback", choices=list(FALLBACKS), default="", help="if no answer came")
+    parser.add_argument("--actuator", choices=ACTUATORS, default="simulated")
+    parser.add_argument("--name", default="", help="a word for people")
+    _add_output(parser)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE|MODEL")
+
+
+def _add_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A", help="a contract's file, or a model")
+    parser.add_argument("b", metavar="B", help="another")
+    parser.add_argument("--interface", action="store_true", help="leave out limits and fallbacks")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="write here, not to the terminal")
+
+
+Work = Callable[[argparse.Namespace], int]
+_ACTIONS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Work, str]] = {
+    "from-gym": (_add_from_gym, _from_gym, "describe a Gymnasium environment"),
+    "from-urdf": (_add_from_urdf, _from_urdf, "describe a robot"),
+    "show": (_add_show, _show, "show a contract and its hashes"),
+    "diff": (_add_diff, _diff, "compare two contracts"),
+    "schema": (_add_output, _schema, "write the JSON Schema of what crosses"),
+}
+
+
+def _write(contract: Contract, output: str | None) -> int:
+    return _output(dumps(contract), output)
+
+
+def _output(text: str, output: str | None) -> int:
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ContractError(f"{output} cannot be written: {exc.strerror or exc}") from exc
+    return 0
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as exc:
+        raise ContractError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    if len(data) > limit:
+        raise ContractError(f"{path} is larger than {limit} bytes, the most that is read")
+    return data
+
+
+def _decode(path: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise ContractError(f"{path}: expected UTF-8 text: {exc.reason}") from exc
+
+
+def _paragraph(work: Work) -> str:
+    return " ".join((work.__doc__ or "").split())
