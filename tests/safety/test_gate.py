@@ -336,6 +336,30 @@ def test_a_range_open_on_one_side_rejects_nothing(contracts: Any, path: str, sid
     assert out.tolist() == ([1, 1, F32(1e30)] if side == "low" else [F32(-1e30), 1, 1])
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("side", ["low", "high"])
+def test_increments_towards_an_open_side(contracts: Any, path: str, side: str, dtype: str) -> None:
+    bound = -1.0 if side == "low" else 1.0
+    contract = contracts.one("delta", limits=contracts.box(**{side: bound}), dtype=dtype)
+    gate = gate_of(contract, f32(0, 0, 0))
+    first = gate.admit({"a": np.array([[0.5, -0.5, 0.25]], dtype)}, {}, T)
+    assert (first.arrays["a"][0].tolist(), first.clipped) == ([0.5, -0.5, 0.25], 0)
+    second = gate.admit({"a": np.array([[0.75, -0.75, 0.25]], dtype)}, {}, T)
+    expected = [0.75, -0.5, 0.25] if side == "low" else [0.5, -0.75, 0.25]
+    assert second.arrays["a"][0] == pytest.approx(expected, rel=1e-2)
+    assert second.clipped == 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_without_limits_the_largest_numbers_pass(contracts: Any, path: str, dtype: str) -> None:
+    top = np.finfo(dtype).max
+    for semantics in ("position", "delta", "velocity", "torque", "opaque"):
+        gate = gate_of(contracts.one(semantics, dtype=dtype), f32(0, 0, 0))
+        admission = gate.admit({"a": np.array([[top, -top, 0]], dtype)}, {}, T)
+        assert (admission.accepted, admission.clipped) == (True, 0)
+        assert admission.arrays["a"][0].tolist() == [top, -top, 0]
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "bool"])
 def test_whole_numbers_are_inside_or_rejected(contracts: Any, path: str, dtype: str) -> None:
     contract = contracts.one("opaque", limits=contracts.box(low=0.0, high=1.0), dtype=dtype)

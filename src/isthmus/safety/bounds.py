@@ -102,7 +102,7 @@ def bounds_of(field: ActionField, limits: Limits | None, num_envs: int) -> Bound
         reject_low, reject_high = np.clip(reject_low, -top, top), np.clip(reject_high, -top, top)
         low, high = np.clip(low, -top, top), np.clip(high, -top, top)
         if field.semantics == "delta":
-            low, high = _target_inward(low, high)
+            low, high = _target_inward(low, high, top)
         else:
             low, high = _float_inward(dtype, low, high)
     repeats = num_envs * (field.width // size)
@@ -146,11 +146,14 @@ def _float_inward(dtype: np.dtype[Any], low: Floats, high: Floats) -> tuple[Floa
     return inner_low.astype(np.float64), inner_high.astype(np.float64)
 
 
-def _target_inward(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    # A target is kept in float64; the slack is a few times the rounding error of one addition.
-    slack = 2.0**-50 * np.maximum(np.abs(low), np.abs(high))
+def _target_inward(low: Floats, high: Floats, top: float) -> tuple[Floats, Floats]:
+    # A target is kept in float64; the slack is a few times the rounding error of adding to it.
+    # (What rounds in proportion to the increment is the kernels' business.)
+    inner_low = low + np.where(low > -top, 2.0**-50 * np.abs(low), 0.0)
+    inner_high = high - np.where(high < top, 2.0**-50 * np.abs(high), 0.0)
     middle = low / 2 + high / 2
-    return np.minimum(low + slack, middle), np.maximum(high - slack, middle)
+    empty = inner_low > inner_high
+    return np.where(empty, middle, inner_low), np.where(empty, middle, inner_high)
 
 
 def _whole_inward(

@@ -32,6 +32,9 @@ Numbers = NDArray[Any]
 LOOP_MAX = 16
 """Up to this many values a Python loop beats numpy."""
 
+# Intermediate arrays of this many float64 stay in the cache and off the page allocator.
+_CHUNK = 2048
+
 REJECTED = (-1, -1)
 """Counts of an action that is not acceptable at all."""
 
@@ -257,11 +260,21 @@ def limit_array(
         As `limit_list`.
     """
     # Numbers near the end of float64 may overflow to infinity, which bounds nothing: harmless.
+    clipped = limited = 0
     with np.errstate(over="ignore"):
-        return _limit_array(flat, indices, origin, bounds, steps, speeds, dt, delta)
+        for start in range(0, indices.size, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            counts = _limit_chunk(
+                flat, indices[part], origin[part], bounds, steps, speeds, dt, delta
+            )
+            if counts == REJECTED:
+                return REJECTED
+            clipped += counts[0]
+            limited += counts[1]
+    return clipped, limited
 
 
-def _limit_array(
+def _limit_chunk(
     flat: Numbers,
     indices: NDArray[np.intp],
     origin: Floats,

@@ -10,6 +10,7 @@ is seen: then nothing can be bounded against it, and the action is refused with 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import inf, isfinite
 from typing import Any
@@ -29,7 +30,7 @@ Mask = NDArray[np.bool_]
 Observed = Mapping[str, Numbers]
 
 
-class Limiter:
+class Limiter(ABC):
     """What every kind of limiter shares.
 
     Args:
@@ -66,6 +67,7 @@ class Limiter:
         self._sent: Any = None
         self.forget(None)
 
+    @abstractmethod
     def limit(self, out: Numbers, measured: Observed, dt_ns: int) -> str:
         """Check an action and bring it inside the limits.
 
@@ -77,11 +79,10 @@ class Limiter:
         Returns:
             "" or the reason why it cannot be accepted.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self) -> None:
         """What `limit` proposed last is now what was sent."""
-        raise NotImplementedError
 
     def sent(self) -> Floats:
         """What was sent last, float64 (num_envs * width,); NaN where unknown."""
@@ -96,10 +97,10 @@ class Limiter:
             sent = np.where(unknown, self.bounds.rest, sent)
         return sent.astype(self.dtype).reshape(self.shape), known
 
-    def pause(self) -> None:
+    def pause(self) -> None:  # noqa: B027 - most have no speed to forget
         """A fallback held the last command: the next one starts from standing still."""
 
-    def rested(self) -> None:
+    def rested(self) -> None:  # noqa: B027 - most need not remember it
         """A fallback sent `rest`."""
 
     def forget(self, mask: Mask | None) -> None:
@@ -113,7 +114,7 @@ class Limiter:
             rest = np.where(self._rows(mask), rest, self.sent())
         self._store(rest)
 
-    def seed(self, measured: Observed, *, again: bool) -> None:
+    def seed(self, measured: Observed, *, again: bool) -> None:  # noqa: B027 - not all are posed
         """Take the measured pose as what was last sent, where it is usable.
 
         Args:
@@ -121,8 +122,9 @@ class Limiter:
             again: also where something is known already.
         """
 
+    @abstractmethod
     def _store(self, command: Floats) -> None:
-        raise NotImplementedError
+        """Remember float64 (num_envs * width,) as what was sent last."""
 
     def _rows(self, mask: Mask) -> Mask:
         return np.repeat(mask, self.bounds.low.size // mask.size)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..contract import ActionField
 from .bounds import Bounds
-from .limiter import Limiter, Mask, Numbers, Observed, in_dtype
+from .limiter import Floats, Limiter, Mask, Numbers, Observed, in_dtype
 
 __all__ = ["WholeLimiter"]
 
@@ -41,7 +41,10 @@ class WholeLimiter(Limiter):
     def forget(self, mask: Mask | None) -> None:
         """See `Limiter.forget`."""
         if mask is None:
-            self._sent = self.rest
+            self._store(self.bounds.rest)
         else:
             rows = mask.reshape(-1, *(1,) * len(self.field.shape))
             self._sent = np.where(rows, self.rest, self._sent)
+
+    def _store(self, command: Floats) -> None:
+        self._sent = in_dtype(command, self.dtype).reshape(self.shape)
