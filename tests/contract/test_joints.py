@@ -84,6 +84,8 @@ def test_an_extra_joint_of_a_position_command_stays_where_it_is(arm: Make) -> No
         joints.scatter("command", np.zeros(3))
     with pytest.raises(ContractError, match=r"got shape \(3,\)"):
         joints.scatter("command", np.zeros(3), np.zeros(3))
+    with pytest.raises(ContractError, match="not finite"):
+        joints.scatter("command", np.zeros(3), np.array([np.nan, 0.0, 0.0, 0.0]))
 
 
 def test_an_extra_joint_of_a_velocity_command_gets_zero(arm: Make) -> None:

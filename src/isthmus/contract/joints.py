@@ -138,8 +138,8 @@ class JointMap:
             `array` itself where that changes nothing, else a new array of the same dtype.
 
         Raises:
-            ContractError: the last axis does not fit the field, or `measured` is missing or of
-                another shape.
+            ContractError: the last axis does not fit the field, or `measured` is missing, of
+                another shape or not finite.
         """
         if name not in self._scatter:
             return array
@@ -168,7 +168,13 @@ class JointMap:
                 f"needs their measured positions, shape {expected} in the robot's order; "
                 f"got {came}"
             )
-        return np.take(measured, self._measured[name], axis=-1)
+        own: Array = np.take(measured, self._measured[name], axis=-1)
+        if not np.isfinite(own).all():
+            raise ContractError(
+                f"action {name!r}: the measured positions of the robot's further joints are not "
+                "finite, so there is nowhere to keep them"
+            )
+        return own
 
 
 def _distinct(joints: Sequence[str]) -> tuple[str, ...]:
