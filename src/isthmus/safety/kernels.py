@@ -284,32 +284,71 @@ def _limit_chunk(
     dt: float,
     delta: bool,
 ) -> tuple[int, int]:
-    x, p = flat[indices].astype(np.float64), origin
-    low, high = bounds.low[indices], bounds.high[indices]
-    raw = p + x if delta else x
-    if np.any((raw < bounds.reject_low[indices]) | (raw > bounds.reject_high[indices])):
+    x = flat[indices].astype(np.float64)
+    zero = np.zeros_like(origin) if delta else origin
+    y = x.copy()
+    clipped = _clip(y, indices, origin, bounds, delta) if bounds.bounded else 0
+    if clipped < 0:
         return REJECTED
-    down, up = (np.minimum(low - p, 0.0), np.maximum(high - p, 0.0)) if delta else (low, high)
-    y = np.where((raw < low) | (raw > high), np.minimum(np.maximum(x, down), up), x)
-    clipped = int(np.count_nonzero(y != x))
     cut = np.zeros(y.shape, bool)
-    zero = np.zeros_like(p) if delta else p
     if bounds.acceleration is not None:
-        d = y - zero
-        room = np.maximum(np.where(d > 0, high - p, p - low), 0.0) if delta else d
-        eased = _ease_array(d, room, speeds[indices], bounds.acceleration[indices], dt)
-        cut = eased != d
-        inside = np.maximum(zero + eased, np.minimum(down, zero))
-        y = np.where(cut, np.minimum(inside, np.maximum(up, zero)), y)
+        cut = _accelerate(y, zero, indices, origin, bounds, speeds, dt, delta)
     if steps is not None:
         step = steps[indices]
         cut |= np.abs(y - zero) > step
-        y = np.where(cut, np.minimum(np.maximum(y, zero - step), zero + step), y)
-    short = (y != x) if delta else cut
-    slack = bounds.epsilon * (np.abs(zero) + np.abs(y - zero)) + bounds.tiny
-    short_of = np.where(y > zero, np.maximum(zero, y - slack), np.minimum(zero, y + slack))
-    flat[indices] = np.where(short, short_of, y)
+        over = np.flatnonzero(cut)
+        z, s = zero[over], step[over]
+        y[over] = np.minimum(np.maximum(y[over], z - s), z + s)
+    short = np.flatnonzero(y != x if delta else cut)
+    y[short] = _towards_array(zero[short], y[short], bounds.epsilon, bounds.tiny)
+    flat[indices] = y
     return clipped, int(np.count_nonzero(cut))
+
+
+def _clip(y: Floats, indices: NDArray[np.intp], p: Floats, bounds: Bounds, delta: bool) -> int:
+    """Clip `y` to low and high in place; how many were, or -1 if one is far out of range."""
+    low, high = bounds.low[indices], bounds.high[indices]
+    raw = p + y if delta else y
+    out = np.flatnonzero((raw < low) | (raw > high))
+    if not out.size:
+        return 0
+    raw, low, high, asked = raw[out], low[out], high[out], y[out]
+    where = indices[out]
+    if np.any((raw < bounds.reject_low[where]) | (raw > bounds.reject_high[where])):
+        return -1
+    if delta:
+        low, high = np.minimum(low - p[out], 0.0), np.maximum(high - p[out], 0.0)
+    y[out] = np.minimum(np.maximum(asked, low), high)
+    return int(np.count_nonzero(y[out] != asked))
+
+
+def _accelerate(
+    y: Floats,
+    zero: Floats,
+    indices: NDArray[np.intp],
+    p: Floats,
+    bounds: Bounds,
+    speeds: Floats,
+    dt: float,
+    delta: bool,
+) -> NDArray[np.bool_]:
+    """Ease `y` in place; which were altered."""
+    assert bounds.acceleration is not None
+    low, high = bounds.low[indices], bounds.high[indices]
+    asked = y - zero
+    room = np.maximum(np.where(asked > 0, high - p, p - low), 0.0) if delta else asked
+    eased = _ease_array(asked, room, speeds[indices], bounds.acceleration[indices], dt)
+    cut: NDArray[np.bool_] = eased != asked
+    if delta:
+        low, high = low - p, high - p
+    inside = np.minimum(np.maximum(zero + eased, np.minimum(low, zero)), np.maximum(high, zero))
+    y[...] = np.where(cut, inside, y)
+    return cut
+
+
+def _towards_array(p: Floats, y: Floats, epsilon: float, tiny: float) -> Floats:
+    slack = epsilon * (np.abs(p) + np.abs(y - p)) + tiny
+    return np.where(y > p, np.maximum(p, y - slack), np.minimum(p, y + slack))
 
 
 def _ease_array(d: Floats, room: Floats, speed: Floats, acceleration: Floats, dt: float) -> Floats:
