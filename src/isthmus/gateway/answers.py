@@ -167,10 +167,11 @@ class Answers:
         corr_id = observation.corr_id
         if not corr_id and job.session.is_json:
             corr_id = self._corr_id(job.session)
+        protocol = job.session.protocol
         return Action(
             arrays,
-            0,
-            0,
+            protocol.open_seq or 0,
+            protocol.epoch,
             outcome,
             job.decoded_ns - job.received_ns,
             started_ns - job.decoded_ns,

@@ -26,7 +26,7 @@ ArrayDict = dict[str, NDArray[Any]]
 def answer_alone(job: Job) -> InferenceError | None:
     """Infer on the session's own rows; nothing is gathered. Returns the fault, if any."""
     try:
-        _arrays(job).infer(dict(job.observation.arrays))
+        _arrays(job).infer(job.observation.arrays)
     except InferenceError as exc:
         return exc
     return None

@@ -85,7 +85,7 @@ class InProcess:
             return ErrorAnswer("not_finite", "the observation holds NaN or infinity")
         start_ns = monotonic_ns()
         try:
-            arrays.infer(dict(message.arrays))
+            arrays.infer(message.arrays)
         except InferenceError as exc:
             return ErrorAnswer("inference_failed", str(exc))
         end_ns = monotonic_ns()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..protocol.binary import all_finite
 from ..protocol.layout import action_layout
-from .base import Policy, allocate_state
+from .base import ArrayMap, Policy, allocate_state
 
 __all__ = ["StepArrays"]
 
@@ -47,7 +47,7 @@ class StepArrays:
         for name, array in self.state.items():
             array[rows] = self._initial[name][rows]
 
-    def infer(self, observation: dict[str, NDArray[Any]]) -> None:
+    def infer(self, observation: ArrayMap) -> None:
         """Fill `action` and `next_state`.
 
         Raises:

@@ -19,7 +19,16 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from . import strictjson
 from .bounds import MAX_HANDSHAKE, MAX_TAIL, WIRE_VERSION
 from .content import check_value, from_content, to_content
-from .header import CRC, CRC_AT, HEADER, HEADER_SIZE, MAGIC, Flag, check_crc, frame_lengths
+from .header import (
+    CRC,
+    CRC_AT,
+    HEADER,
+    HEADER_SIZE,
+    MAGIC,
+    WHOLE,
+    Flag,
+    frame_lengths,
+)
 from .layout import Layout, action_layout, observation_layout
 from .messages import KINDS, Action, Arrays, Kind, Message, Observation, Outcome
 
@@ -28,6 +37,9 @@ __all__ = ["BinaryCodec", "BinaryFramer"]
 Reserve = Callable[[int], memoryview]
 
 _KINDS: dict[int, Kind] = {kind.value: kind for kind in Kind}
+_OBSERVATION = Kind.OBSERVATION.value
+_ACTION = Kind.ACTION.value
+_MISS = Outcome.MISS.value
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 _OBSERVATION_TAIL = ("rand_hash", "expected_rand_hash", "corr_id", "reset", "infos")
 _ACTION_TAIL = ("rand_hash", "expected_rand_hash", "corr_id", "clipped")
@@ -102,8 +114,6 @@ class BinaryFramer:
         self._end = self._taken = size
         private = self.memory[:size]
         private[:] = frame
-        if self._frame_size(private) != size:
-            raise RemoteProtocolError("the frame in shared memory is not as long as announced")
         return private
 
     def _frame_size(self, memory: memoryview) -> int:
@@ -235,7 +245,7 @@ class BinaryCodec:
             flags |= Flag.BODY_CRC
             body_crc = crc32(memory[HEADER_SIZE : HEADER_SIZE + body])
         HEADER.pack_into(
-            memory, 0, MAGIC, WIRE_VERSION, 4, flags, body, len(tail), message.seq,
+            memory, 0, MAGIC, WIRE_VERSION, _OBSERVATION, flags, body, len(tail), message.seq,
             message.epoch, 0, self._interface, message.send_ns, message.wall_ns,
             message.sim_time, message.budget_ns, 0, 0, 0, body_crc,
         )  # fmt: skip
@@ -253,10 +263,10 @@ class BinaryCodec:
             views.over(memory)
             _fill(views.blocks[0], message.arrays)
             if self.body_crc:
-                flags = int(Flag.BODY_CRC)
+                flags = Flag.BODY_CRC
                 body_crc = crc32(memory[HEADER_SIZE : HEADER_SIZE + body])
         HEADER.pack_into(
-            memory, 0, MAGIC, WIRE_VERSION, 35, flags, body, len(tail), message.seq,
+            memory, 0, MAGIC, WIRE_VERSION, _ACTION, flags, body, len(tail), message.seq,
             message.epoch, message.outcome, self._interface, message.send_ns, message.wall_ns,
             message.sim_time, message.decode_ns, message.queue_ns, message.infer_ns,
             message.server_ns, body_crc,
@@ -272,108 +282,98 @@ class BinaryCodec:
             RemoteProtocolError: checksum, kind, lengths or content are wrong.
         """
         (
-            _, _, kind_number, flags, body_len, tail_len, seq, epoch, outcome, interface,
-            send_ns, wall_ns, sim_time, a, b, c, d, body_crc,
-        ) = HEADER.unpack_from(frame)  # fmt: skip
+            magic, wire, kind, flags, body_len, tail_len, seq, epoch, outcome, interface,
+            send_ns, wall_ns, sim_time, a, b, c, d, body_crc, crc,
+        ) = WHOLE.unpack_from(frame)  # fmt: skip
         tail_at = HEADER_SIZE + body_len
-        check_crc(frame, tail_at)
-        kind = _KINDS.get(kind_number)
-        if kind is None:
-            raise RemoteProtocolError(f"unknown kind {kind_number}", code="unknown_type")
-        content = strictjson.loads(frame[tail_at:]) if tail_len else {}
-        if kind is not Kind.OBSERVATION and kind is not Kind.ACTION:
-            if body_len:
-                raise RemoteProtocolError(f"{kind.name} carries {body_len} bytes of arrays")
-            return from_content(kind, content, seq, epoch)
-        views = self._observation if kind is Kind.OBSERVATION else self._action
+        if magic != MAGIC or wire != WIRE_VERSION or tail_at + tail_len != frame.nbytes:
+            frame_lengths(frame)
+            raise RemoteProtocolError(
+                f"a frame of {frame.nbytes} bytes announces {body_len} + {tail_len}"
+            )
+        found = crc32(frame[:CRC_AT])
+        content: dict[str, Any] = {}
+        if tail_len:
+            tail = frame[tail_at:]
+            found = crc32(tail, found)
+        if found != crc:
+            raise RemoteProtocolError(
+                f"checksum of header and tail is {found:#010x}, the frame says {crc:#010x}"
+            )
+        if tail_len:
+            content = strictjson.loads(tail)
+        if kind == _ACTION:
+            views = self._check_step(frame, self._action, flags, body_len, interface, body_crc)
+            if outcome not in _OUTCOMES:
+                raise RemoteProtocolError(f"unknown outcome {outcome} of an action")
+            expected = 0 if outcome == _MISS else views.layout.size
+            if body_len != expected:
+                raise RemoteProtocolError(
+                    f"an action with outcome {Outcome(outcome).name} has {body_len} bytes of "
+                    f"arrays; expected {expected}"
+                )
+            action = Action(
+                views.blocks[0] if body_len else {}, seq, epoch, outcome, a, b, c, d, sim_time,
+                send_ns, wall_ns,
+            )  # fmt: skip
+            if content:
+                action = action._replace(**_optional(content, _ACTION_TAIL, action))
+            return action
+        if kind == _OBSERVATION:
+            views = self._check_step(frame, self._observation, flags, body_len, interface, body_crc)
+            count = 1 if flags <= Flag.BODY_CRC else _count_blocks(flags)
+            blocks = views.layout.blocks
+            if count > len(blocks) or body_len != blocks[count - 1].end:
+                raise RemoteProtocolError(
+                    f"an observation with {count} blocks of arrays has {body_len} bytes; this "
+                    f"session's blocks end at {', '.join(str(block.end) for block in blocks)}"
+                )
+            observation = Observation(
+                views.blocks[0],
+                seq,
+                epoch,
+                sim_time,
+                a,
+                send_ns,
+                wall_ns,
+                training=views.blocks[1] if count > 1 else None,
+                final=views.blocks[2] if count > 2 else None,
+            )
+            if content:
+                changes = _optional(content, _OBSERVATION_TAIL, observation)
+                observation = observation._replace(**changes)
+            return observation
+        known = _KINDS.get(kind)
+        if known is None:
+            raise RemoteProtocolError(f"unknown kind {kind}", code="unknown_type")
+        if body_len:
+            raise RemoteProtocolError(f"{known.name} carries {body_len} bytes of arrays")
+        return from_content(known, content, seq, epoch)
+
+    def _check_step(
+        self,
+        frame: memoryview,
+        views: _Views | None,
+        flags: int,
+        body_len: int,
+        interface: int,
+        body_crc: int,
+    ) -> _Views:
+        """The arrays of a step's frame, once it is known to be of this session and whole."""
         if views is None:
-            raise RemoteProtocolError(f"{kind.name} before the handshake")
+            raise RemoteProtocolError("a step came before the handshake")
         if interface != self._interface:
             raise RemoteProtocolError(
-                f"{kind.name} is for interface {interface:016x}, this session has "
+                f"a step for interface {interface:016x} came; this session has "
                 f"{self._interface:016x}",
                 code="interface_mismatch",
             )
-        if flags & Flag.BODY_CRC and crc32(frame[HEADER_SIZE:tail_at]) != body_crc:
-            raise RemoteProtocolError(f"checksum of the arrays of {kind.name} is wrong")
-        if self.body_crc and body_len and not flags & Flag.BODY_CRC:
-            raise RemoteProtocolError(f"{kind.name} came without a checksum of its arrays")
-        views.over(self.framer.memory)
-        if kind is Kind.ACTION:
-            return self._decode_action(
-                views, body_len, seq, epoch, outcome, a, b, c, d, sim_time, send_ns, wall_ns,
-                content,
-            )  # fmt: skip
-        return self._decode_observation(
-            views, body_len, flags, seq, epoch, a, sim_time, send_ns, wall_ns, content
-        )
-
-    def _decode_observation(
-        self,
-        views: _Views,
-        body_len: int,
-        flags: int,
-        seq: int,
-        epoch: int,
-        budget_ns: int,
-        sim_time: float,
-        send_ns: int,
-        wall_ns: int,
-        content: dict[str, Any],
-    ) -> Observation:
-        blocks = views.layout.blocks
-        count = 3 if flags & Flag.FINAL else 2 if flags & Flag.TRAINING else 1
-        if count > len(blocks) or body_len != blocks[count - 1].end:
-            raise RemoteProtocolError(
-                f"an observation with {count} blocks of arrays has {body_len} bytes; expected "
-                f"{blocks[count - 1].end if count <= len(blocks) else 'no training block'}"
-            )
-        message = Observation(
-            views.blocks[0],
-            seq,
-            epoch,
-            sim_time,
-            budget_ns,
-            send_ns,
-            wall_ns,
-            training=views.blocks[1] if count > 1 else None,
-            final=views.blocks[2] if count > 2 else None,
-        )
-        if content:
-            message = message._replace(**_optional(content, _OBSERVATION_TAIL, message))
-        return message
-
-    def _decode_action(
-        self,
-        views: _Views,
-        body_len: int,
-        seq: int,
-        epoch: int,
-        outcome: int,
-        a: int,
-        b: int,
-        c: int,
-        d: int,
-        sim_time: float,
-        send_ns: int,
-        wall_ns: int,
-        content: dict[str, Any],
-    ) -> Action:
-        if outcome not in _OUTCOMES:
-            raise RemoteProtocolError(f"unknown outcome {outcome} of an action")
-        expected = 0 if outcome == Outcome.MISS else views.layout.size
-        if body_len != expected:
-            raise RemoteProtocolError(
-                f"an action with outcome {Outcome(outcome).name} has {body_len} bytes of arrays; "
-                f"expected {expected}"
-            )
-        message = Action(
-            views.blocks[0] if body_len else {}, seq, epoch, outcome, a, b, c, d, sim_time,
-            send_ns, wall_ns,
-        )  # fmt: skip
-        if content:
-            message = message._replace(**_optional(content, _ACTION_TAIL, message))
-        return message
+        if flags & Flag.BODY_CRC:
+            if crc32(frame[HEADER_SIZE : HEADER_SIZE + body_len]) != body_crc:
+                raise RemoteProtocolError("checksum of the arrays is wrong")
+        elif self.body_crc and body_len:
+            raise RemoteProtocolError("arrays came without a checksum")
+        return views.over(self.framer.memory)
 
     def finite(self, kind: Kind) -> bool:
         """True if every float of the last decoded Observation or Action is finite."""
@@ -387,6 +387,12 @@ class BinaryCodec:
 
 
 _NAN = float("nan")
+
+
+def _count_blocks(flags: int) -> int:
+    if flags & ~(Flag.BODY_CRC | Flag.TRAINING | Flag.FINAL):
+        raise RemoteProtocolError(f"unknown flags {flags:#x}")
+    return 3 if flags & Flag.FINAL else 2 if flags & Flag.TRAINING else 1
 
 
 def all_finite(regions: list[NDArray[Any]]) -> bool:

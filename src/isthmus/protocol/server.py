@@ -138,7 +138,8 @@ class ServerProtocol:
         if self.open_seq is None:
             raise LocalProtocolError(f"{type(answer).__name__} without an open question")
         self.machine.sent(KINDS[type(answer)])
-        answer = answer._replace(seq=self.open_seq, epoch=self.epoch)
+        if answer.seq != self.open_seq or answer.epoch != self.epoch:
+            answer = answer._replace(seq=self.open_seq, epoch=self.epoch)
         self.open_seq = None
         self.memory.after = self.machine.state
         self.memory.answer = answer if keep else None
