@@ -169,6 +169,8 @@ class Demo:
             "--status-fd": theirs,
         }
         words = [str(word) for pair in options.items() for word in pair]
+        if args.transport != "shm":
+            words.append("--no-upgrade")  # measure what was asked for
         command = [args.sim_python, str(HERE / "sim.py"), url, *words]
         sim = Child("the simulator", command, pass_fds=[theirs])
         os.close(theirs)

@@ -81,7 +81,8 @@ def render(run: str, folder: str) -> int:
 
     episodes = Run.open(run).episodes()
     arm = roarm.Arm()
-    for episode in episodes[:: max(1, len(episodes) // STILLS)][:STILLS]:
+    for index in sorted({round(i) for i in np.linspace(0, len(episodes) - 1, STILLS)}):
+        episode = episodes[index]
         arm.reset(episode.columns["q"][-1])
         arm.show_goal(episode.columns["goal"][-1])
         try:

@@ -45,6 +45,7 @@ def main() -> int:
         contract=contract,
         joints=roarm.JOINT_NAMES,
         deadline=args.deadline,
+        upgrade=args.upgrade,
         rearm="auto",
     ) as link:
         run = Run.create(args.runs, facts_of(args, link))
@@ -204,6 +205,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--deadline", type=float, default=0.032, help="seconds per action")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are saved")
+    parser.add_argument(
+        "--no-upgrade",
+        dest="upgrade",
+        action="store_false",
+        help="stay on the URL's transport where shared memory would be possible",
+    )
     parser.add_argument("--peer", type=Path, help="JSON file with the policy side's facts")
     parser.add_argument("--status-fd", type=int, help="descriptor to tell of progress on")
     return parser.parse_args()

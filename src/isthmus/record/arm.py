@@ -17,8 +17,8 @@ from .svg import element, number, path, picture
 
 __all__ = ["portrait", "shade"]
 
-SIZE = (320.0, 260.0)
-CAMERA = Camera(-0.95, 0.42, 395.0, (0.13, 0.0, 0.2), (160.0, 128.0))
+SIZE = (320.0, 272.0)
+CAMERA = Camera(-0.95, 0.42, 372.0, (0.1, 0.0, 0.255), (160.0, 136.0))
 RINGS = (0.2, 0.4)
 """Radii of the circles drawn on the floor, m."""
 

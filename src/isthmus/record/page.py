@@ -251,7 +251,7 @@ def _time(view: View) -> str:
     seen = {f"st-{name}": name for name in view.metrics["status"]}
     spread = {"b-in": "the policy’s own"}
     if (~view.answered & ~view.waited).any():
-        spread["b-held"] = "the fallback at once: an older question is still open"
+        spread["b-held"] = "the fallback at once, nothing was asked"
     if (~view.answered & view.waited).any():
         spread["b-miss"] = "the fallback, after waiting in vain"
     return _section(

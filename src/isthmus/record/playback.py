@@ -25,7 +25,7 @@ VIEWS: dict[str, tuple[float, float]] = {
 }
 """Name of a view -> azimuth and elevation, rad."""
 
-TARGET = (0.1, 0.0, 0.22)
+TARGET = (0.1, 0.0, 0.27)
 """The point in the middle of the picture, m."""
 
 
@@ -65,6 +65,22 @@ def playback_data(view: View) -> str:
     }
     # "<" never appears raw, so no text in the data can end the script element.
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _missed(view: View, x: Axis, height: float) -> list[str]:
+    """One red stripe for every run of misses."""
+    edges = np.flatnonzero(np.diff(view.miss.astype(int), prepend=0, append=0)).tolist()
+    return [
+        element(
+            "rect",
+            x=x.at(start),
+            y=0.0,
+            width=max(x.at(end) - x.at(start), 2.0),
+            height=height,
+            class_="missed",
+        )
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 def _packed(values: NDArray[Any], dtype: str) -> str:
@@ -142,13 +158,10 @@ def _scrubber(view: View) -> str:
         kind = "good" if view.reached(index) else "bad"
         shape = f"M{number(x.at(start))} {number(height)}L{tops}L{right} {number(height)}Z"
         hills.append(element("path", d=shape, class_=f"hill {kind}"))
-    misses = "".join(
-        f"M{number(x.at(float(i)))} 0v{number(height)}" for i in np.flatnonzero(view.miss)
-    )
     strip = element(
         "svg",
         *hills,
-        element("path", d=misses, class_="missed") if misses else "",
+        *_missed(view, x, height),
         viewBox=f"0 0 {number(width)} {number(height)}",
         preserveAspectRatio="none",
         aria_hidden="true",

@@ -42,7 +42,7 @@
   function camera(width, height) {
     const ca = Math.cos(view.azimuth), sa = Math.sin(view.azimuth);
     const ce = Math.cos(view.elevation), se = Math.sin(view.elevation);
-    const scale = Math.min(width / 0.98, height / 0.74);
+    const scale = Math.min(width / 0.98, height / 0.84);
     const [tx, ty, tz] = run.target;
     return {
       scale, se,

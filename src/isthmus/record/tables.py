@@ -51,8 +51,8 @@ def side_facts(view: View, key: str) -> str:
     if key == "policy_side":
         policy = view.meta.get("policy", {})
         rows["policy"] = f"{policy.get('name', '?')} ({policy.get('kind', '?')})"
-        rows["sha256"] = policy.get("digest", "?")
-    return _list(rows, code=("interpreter", "sha256"))
+        rows["digest"] = policy.get("digest", "?")
+    return _list(rows, code=("interpreter", "digest"))
 
 
 def run_facts(view: View) -> str:
@@ -69,6 +69,7 @@ def run_facts(view: View) -> str:
         "pacing": meta.get("pacing", "?"),
         "control rate": f"{1 / view.control_dt:g} Hz",
         "deadline": f"{view.deadline_ms:g} ms" if view.deadline_ms else "none",
+        "late loop ticks": meta.get("summary", {}).get("rate_overruns", "?"),
         "seed": meta.get("seed", "?"),
         "actions by source": ", ".join(f"{n} {c}" for n, c in metrics["status"].items()) or "?",
         "causes": ", ".join(f"{n} {c}" for n, c in metrics["causes"].items()) or "none",

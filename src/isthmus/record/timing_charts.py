@@ -50,7 +50,9 @@ def stage_bar(view: View, width: float) -> str:
 
 def _latency_range(view: View) -> tuple[float, float]:
     total = view.total_ms
-    low = 10.0 ** math.floor(math.log10(max(float(np.quantile(total, 0.005)) * 0.9, 1e-3)))
+    least = max(float(np.quantile(total, 0.005)) * 0.9, 1e-3)
+    power = 10.0 ** math.floor(math.log10(least))
+    low = max(m * power for m in (1, 2, 5) if m * power <= least)
     high = max(float(total.max()) * 1.2, (view.deadline_ms or 0.0) * 1.6)
     return low, high
 

@@ -1,0 +1,106 @@
+"""The demo, end to end: MuJoCo in one Python, the trained policy in another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isthmus.record import STATUSES, Run
+from isthmus.runtimes import Environment
+from isthmus.sim.mujoco import CONTROL_DT_NS, MAX_ACCELERATION, MAX_RATE, contract
+
+pytestmark = [pytest.mark.slow, pytest.mark.cross_python]
+
+POLICY = STATUSES.index("policy")
+DT = CONTROL_DT_NS / 1e9
+STOP_GIVE = 0.1  # rad: a joint's stop is a spring, and a measurement may lie in it
+
+
+class Demo:
+    """Runs the demo in the two runtimes of `make demo`."""
+
+    def __init__(self, root: Path, sim: Environment, policy: Environment, place: Path) -> None:
+        self.sim, self.policy, self.root = sim, policy, root
+        self.place = place
+        self.output = ""
+
+    def __call__(self, *options: str) -> tuple[int, Run]:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", str(self.root / "examples" / "roarm_reach" / "demo.py")]
+            + ["--sim-python", str(self.sim.python), "--policy-python", str(self.policy.python)]
+            + ["--policy", str(self.root / "policies" / "reach.onnx"), *options],
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        self.output = done.stdout + done.stderr
+        runs = sorted((self.place / "runs").iterdir()) if (self.place / "runs").exists() else []
+        assert len(runs) == 1, self.output
+        return done.returncode, Run.open(runs[0])
+
+
+@pytest.fixture
+def demo(
+    project_root: Path, sim_runtime: Environment, policy_runtime: Environment, tmp_path: Path
+) -> Demo:
+    return Demo(project_root, sim_runtime, policy_runtime, tmp_path)
+
+
+def check_commands(run: Run) -> None:
+    """Nothing beyond the arm's limits was ever sent, whoever chose it."""
+    limits = contract().limits["delta"]
+    rate = np.array(list(MAX_RATE.values())) * DT
+    for episode in run.episodes():
+        delta, target, q = (episode.columns[name] for name in ("delta", "target", "q"))
+        assert np.isfinite(delta).all()
+        assert (np.abs(delta) <= rate + 1e-6).all()
+        assert (np.abs(np.diff(delta, axis=0)) <= MAX_ACCELERATION * DT**2 + 1e-6).all()
+        assert (target >= np.array(limits.low) - 1e-6).all()
+        assert (target <= np.array(limits.high) + 1e-6).all()
+        assert (q >= np.array(limits.low) - STOP_GIVE).all()
+        assert (q <= np.array(limits.high) + STOP_GIVE).all()
+
+
+@pytest.mark.parametrize(("transport", "duration"), [("shm", 4), ("unix", 2), ("tcp", 2)])
+def test_the_arm_reaches(demo: Demo, transport: str, duration: int) -> None:
+    status, run = demo("--transport", transport, "--duration", str(duration))
+    assert status == 0, demo.output
+    episodes = round(duration / 2.4)
+    assert run.meta["state"] == "finished"
+    assert run.meta["transport"] == transport
+    assert run.meta["interface_hash"] == contract().interface_hash
+    assert run.meta["sim"]["python"] == demo.sim.version
+    assert run.meta["policy_side"]["python"] == demo.policy.version
+    assert run.metrics()["steps"] == 60 * episodes
+    assert run.metrics()["reached"] == episodes
+    assert [e["seed"] for e in run.meta["episodes"]] == list(range(episodes))
+    assert "link_mass" in run.meta["episodes"][0]["randomization"]
+    assert (run.meta["policy"]["name"], run.meta["policy"]["kind"]) == ("reach", "onnx")
+    assert len(run.meta["policy"]["digest"]) == 64
+    assert "<canvas" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert f"goals reached   {episodes} of {episodes}" in demo.output
+    check_commands(run)
+
+
+def test_a_stopped_gateway_is_survived(demo: Demo) -> None:
+    status, run = demo("--duration", "12", "--stall", "3")
+    metrics = run.metrics()
+    columns = [e.columns for e in run.episodes()]
+    came_from = np.concatenate([c["status"] for c in columns])
+    assert status == 0, demo.output
+    assert run.meta["state"] == "finished"
+    # 3 s are 75 steps; the first may still have been answered, and what comes after the stall is
+    # for the rule of re-arming to say.
+    lost = np.flatnonzero(came_from != POLICY)
+    assert 70 <= len(lost) and metrics["misses"] > 0
+    assert f"{metrics['misses']} missed the 32 ms deadline" in demo.output
+    assert (came_from[-20:] == POLICY).all(), "the link did not re-arm"
+    check_commands(run)
+    # While the gateway was stopped the loop went on at its pace.
+    wall = np.concatenate([c["wall_ns"] for c in columns])[lost[0] : lost[0] + 70]
+    assert (wall[-1] - wall[0]) / 1e9 == pytest.approx(69 * DT, abs=1.0)
