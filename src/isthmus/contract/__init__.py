@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .actions import ActionField
 from .contract import Contract
-from .fields import ActionField, Field
+from .fields import Field
 from .limits import Limits
 
 __all__ = ["ActionField", "Contract", "Field", "Limits"]

@@ -17,9 +17,10 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from ..errors import ContractError
+from .actions import ActionField
 from .checks import brief, check_choice, check_keys, check_text, check_whole, listing
-from .fields import RANGES, ActionField, Field
-from .limits import MEANINGS, Limits
+from .fields import Field
+from .limits import Limits
 
 __all__ = ["ACTUATORS", "AUTORESET_MODES", "CONTRACT_VERSION", "PACINGS", "Contract"]
 
@@ -107,34 +108,7 @@ class Contract:
                 f"limits name {brief(name)}, which is no action field; "
                 f"there are {listing(f.name for f in self.action)}"
             )
-        if limits.size not in (None, action.last):
-            raise ContractError(
-                f"limits of {name!r} have {limits.size} entries; "
-                f"the field's last axis has {action.last}"
-            )
-        bounded = limits.low is not None or limits.high is not None
-        if bounded and action.semantics == "delta" and not action.measured_position:
-            raise ContractError(
-                f"action {name!r}: position limits of a delta need measured_position"
-            )
-        if limits.max_acceleration is not None and not MEANINGS[action.semantics][2]:
-            raise ContractError(
-                f"limits of {name!r}: max_acceleration means nothing for {action.semantics}; "
-                "leave it out"
-            )
-        low, high = RANGES[action.dtype]
-        for number in (*(limits.low or ()), *(limits.high or ())):
-            if not low <= number <= high:
-                raise ContractError(
-                    f"limits of {name!r}: {number} is outside {action.dtype}; "
-                    "leave it out if unbounded"
-                )
-        for index, number in enumerate(action.constant_fallback()):
-            if not limits.allow(index, number):
-                raise ContractError(
-                    f"limits of {name!r} exclude its own fallback {action.fallback!r}: "
-                    f"{number} at entry {index}"
-                )
+        action.check_limits(limits)
 
     def check_pacing(self, pacing: str) -> None:
         """Check that this contract may be driven at a pacing.

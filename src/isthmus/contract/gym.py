@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ContractError
+from .actions import ActionField
 from .checks import brief, check_name, listing, nanoseconds
 from .contract import Contract
-from .fields import RANGES, ActionField, Field
+from .fields import RANGES, Field
 from .limits import Limits
 
 __all__ = ["contract_from_spaces", "offered_contract"]

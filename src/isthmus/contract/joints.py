@@ -31,9 +31,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ContractError, InterfaceMismatchError, ObservationError
+from .actions import ActionField
 from .checks import check_name, listing
 from .contract import Contract
-from .fields import ActionField
 
 __all__ = ["JointMap"]
 

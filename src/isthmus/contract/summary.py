@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from .actions import ActionField
 from .contract import Contract
-from .fields import ActionField, Field
+from .fields import Field
 from .limits import Limits
 
 __all__ = ["summary"]

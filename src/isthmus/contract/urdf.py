@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import ParseError, XMLParser
 
 from ..errors import ContractError
+from .actions import ActionField
 from .checks import brief, check_choice, check_name, nanoseconds
 from .contract import Contract
-from .fields import RANGES, SEMANTICS, ActionField, Field
+from .fields import RANGES, SEMANTICS, Field
 from .limits import Limits
 from .units import RATES
 
