@@ -41,7 +41,7 @@ bench: ## measure against a C floor
 	$(IN_DEV) -m bench $(ARGS)
 
 evaluate: ## success rate of the committed policy on fresh seeds
-	$(IN_DEV) -m isthmus evaluate $(ARGS)
+	$(IN_DEV) -m isthmus evaluate policies/reach.onnx $(ARGS)
 
 envs:
 	$(BOOTSTRAP) ensure $(DEV) tests sim policy
