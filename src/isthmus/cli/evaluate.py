@@ -1,0 +1,70 @@
+"""`isthmus evaluate POLICY`: how often a policy reaches, on seeds it has never seen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from isthmus.client import connect
+from isthmus.errors import MissingDependencyError
+
+URL_SCHEMES = ("shm:", "unix:", "tcp:", "memory:")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `isthmus evaluate`."""
+    add = parser.add_argument
+    add("policy", metavar="POLICY", help="a model file, or the URL of a gateway that serves it")
+    add("--episodes", type=int, default=200, help="how many; default 200")
+    add("--seed", type=int, default=None, help="the first episode's; the others count up from it")
+    add("--no-randomize", action="store_true", help="turn domain randomization off")
+    add("--at-least", type=float, default=0.0, metavar="RATE",
+        help="exit with status 1 if the success rate is lower; 0 to 1")  # fmt: skip
+    add("--json", metavar="FILE", help="write the result here too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the episodes through a link in lockstep, and print what came of them."""
+    try:
+        from isthmus.sim.mujoco import evaluate
+        from isthmus.sim.mujoco.evaluation import EVALUATION_SEED
+    except ImportError as exc:
+        raise MissingDependencyError(
+            f"the reaching task needs {exc.name}; install it with: pip install 'isthmus[mujoco]'"
+        ) from exc
+    url = args.policy if args.policy.startswith(URL_SCHEMES) else f"memory:{args.policy}"
+    seed = EVALUATION_SEED if args.seed is None else args.seed
+    started = monotonic()
+    with connect(url, pacing="lockstep") as link:
+
+        def on_reset(seed: int, info: Mapping[str, Any]) -> None:
+            link.reset(seed=seed)
+
+        found = evaluate(
+            lambda observation: link.act(observation)["delta"],
+            episodes=args.episodes,
+            seed=seed,
+            randomize=not args.no_randomize,
+            on_reset=on_reset,
+        )
+        facts = {"policy": link.policy, "interface_hash": link.interface_hash, **found.to_dict()}
+    facts["seconds"] = round(monotonic() - started, 1)
+    if args.json:
+        Path(args.json).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    policy = facts["policy"]
+    print(
+        f"{policy['name']} ({policy['kind']}): {facts['success_rate']:.1%} of "
+        f"{facts['episodes']} episodes, seeds from {seed}, randomization "
+        f"{'on' if facts['randomize'] else 'off'}; tip to goal at the end: median "
+        f"{facts['median_distance_m'] * 1e3:.1f} mm, p95 {facts['p95_distance_m'] * 1e3:.1f} mm; "
+        f"{facts['seconds']} s"
+    )
+    if found.success_rate < args.at_least:
+        print(f"lower than the {args.at_least:.1%} asked for", file=sys.stderr)
+        return 1
+    return 0
