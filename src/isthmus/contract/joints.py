@@ -122,7 +122,7 @@ class JointMap:
                 f"{listing(self.joints)}"
             )
         index = self._gather[name]
-        return array if index is None else np.take(array, index, axis=-1)
+        return array if index is None else array.take(index, -1)
 
     def scatter(self, name: str, array: Array, measured: Array | None = None) -> Array:
         """Bring an action field from the contract's joint order into the robot's.
@@ -168,7 +168,7 @@ class JointMap:
                 f"needs their measured positions, shape {expected} in the robot's order; "
                 f"got {came}"
             )
-        own: Array = np.take(measured, self._measured[name], axis=-1)
+        own: Array = measured.take(self._measured[name], -1)
         if not np.isfinite(own).all():
             raise ContractError(
                 f"action {name!r}: the measured positions of the robot's further joints are not "
