@@ -21,7 +21,7 @@ IN_DEV = $(BOOTSTRAP) run $(DEV) --
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## an arm in MuJoCo in one Python, its policy in another; ARGS="--seconds 5"
+demo: ## an arm in MuJoCo in one Python, its policy in another; ARGS="--duration 5"
 	$(BOOTSTRAP) demo -- $(ARGS)
 
 test: envs ## every test; ARGS="-k name" for some, DEV=dev-3.10 in another Python

@@ -3,7 +3,7 @@
     python3 scripts/bootstrap.py interpreters           # what is on this machine
     python3 scripts/bootstrap.py ensure dev tests       # build .venv and .envs/test-*
     python3 scripts/bootstrap.py run dev -- -m pytest   # build, then run in it
-    python3 scripts/bootstrap.py demo -- --seconds 5    # the two-Python demo
+    python3 scripts/bootstrap.py demo -- --duration 5    # the two-Python demo
 
 `make` calls this; so may you. The logic lives in `isthmus.runtimes`; here is only which
 environments this project has.
@@ -167,7 +167,7 @@ def ensure(args: argparse.Namespace) -> int:
 def run(args: argparse.Namespace) -> int:
     """Build one environment and become its Python."""
     (environment,) = BUILDERS[args.name]()
-    return become(environment, args.arguments)
+    return become(environment, own(args.arguments))
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -177,12 +177,16 @@ def demo(args: argparse.Namespace) -> int:
     say(f"simulator in Python {sim.version}, policy in Python {policy.version}")
     script = ROOT / "examples" / "roarm_reach" / "demo.py"
     runtimes = ["--sim-python", str(sim.python), "--policy-python", str(policy.python)]
-    return become(policy, [str(script), *runtimes, *args.arguments])
+    return become(policy, [str(script), *runtimes, *own(args.arguments)])
+
+
+def own(arguments: list[str]) -> list[str]:
+    """Take the program's own arguments; some releases of argparse leave the `--` before them."""
+    return arguments[1:] if arguments[:1] == ["--"] else arguments
 
 
 def become(environment: Environment, arguments: list[str]) -> int:
     """Replace this process, so that signals and the exit status are the program's own."""
-    arguments = arguments[1:] if arguments[:1] == ["--"] else arguments
     sys.stdout.flush()
     python = str(environment.python)
     os.execv(python, [python, *arguments])
