@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from isthmus.contract import ActionField, Contract, Field, Limits
 from isthmus.contract.fields import FALLBACKS, SEMANTICS
 from isthmus.contract.schema import SCHEMA_VERSION, schema_text
 from isthmus.errors import ContractError
+from isthmus.protocol.jsonlines import JsonCodec
+from isthmus.protocol.messages import Action, Message, Observation, Outcome
 
 FILE = Path(__file__).resolve().parents[1] / "configs" / "schemas" / "obs_action_schema.json"
 KEYS = ("schema_version", "observation", "action", "joint_names", "action_scale_hint")
@@ -190,3 +193,33 @@ def test_schema_and_code_refuse_alike(change: dict[str, Any]) -> None:
     assert not accepts(document, "contract")
     with pytest.raises(ContractError):
         Contract.from_dict(document)
+
+
+@pytest.mark.parametrize("num_envs", [1, 3])
+def test_what_the_json_codec_writes_fits(num_envs: int) -> None:
+    described = contract(semantics="delta")
+    codec = JsonCodec()
+    codec.bind(described, num_envs, asks=True)
+
+    def zeros(fields: Iterable[Field]) -> dict[str, Any]:
+        return {f.name: np.zeros((num_envs, *f.shape), f.numpy_dtype) for f in fields}
+
+    def written(message: Message) -> Any:
+        memory = bytearray(1 << 20)
+        size = codec.encode(message, lambda size: memoryview(memory))
+        return json.loads(memory[:size])
+
+    hashes = {"rand_hash": "ab", "expected_rand_hash": "cd"}
+    observation = Observation(zeros(described.observation), seq=1, sim_time=0.5, **hashes)
+    answer = Action(zeros(described.action), seq=1, wall_ns=10**18, clipped=(1,), **hashes)
+    miss = Action({}, seq=2, outcome=Outcome.MISS)
+    assert accepts(written(observation), "obs_message")
+    assert accepts(written(answer), "action_message")
+    assert accepts(written(miss), "action_message")
+    step = {
+        "schema_version": SCHEMA_VERSION,
+        "observation": written(observation)["data"],
+        "action": written(answer)["data"],
+        "joint_names": list(described.joint_names),
+    }
+    assert accepts(step)

@@ -65,9 +65,9 @@ def brief(value: object) -> str:
 
 def listing(values: Iterable[object], most: int = 16) -> str:
     """Values for a message: `'a', 'b' and 3 more`."""
-    shown = [brief(value) for value in values]
-    rest = len(shown) - most
-    return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+    found = list(values)
+    rest = len(found) - most
+    return ", ".join(map(brief, found[:most])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def check_text(what: str, value: object) -> str:
