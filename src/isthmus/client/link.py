@@ -401,7 +401,7 @@ class Link:
         elapsed = moment - before
         if elapsed != elapsed:
             return None
-        return int(min(max(elapsed, 0.0), 3600.0) * 1e9)
+        return round(min(max(elapsed, 0.0), 3600.0) * 1e9)
 
     def _action(
         self,
