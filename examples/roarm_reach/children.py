@@ -116,7 +116,7 @@ class Child:
         else:
             how = f"ended with status {status}"
         words = "".join(f"\n  | {line}" for line in self.last_words)
-        return f"{self.name} (process {self.pid}) {how}{words or '; it said nothing'}"
+        return f"{self.name} (process {self.pid}) {how}{words}"
 
 
 class Lines:

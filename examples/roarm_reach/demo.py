@@ -8,8 +8,8 @@ the run (`report.py`), prints one table and leaves nothing behind. Standard libr
 any Python >= 3.10.
 
 Exit status: 0 if the arm reached at least 70 % of its goals; 1 if it did not; 2 if the command line
-is wrong; 3 if a side failed; 130 if interrupted. With `--stall`, episodes that lost actions are set
-aside, and the others must reach.
+is wrong; 3 if a side failed; 130 if interrupted. With `--stall`, episodes during which the gateway
+was stopped are set aside, and the others must reach.
 """
 
 from __future__ import annotations
@@ -58,8 +58,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("demo: interrupted", file=sys.stderr)
         return 130
-    print_table(ended)
-    return 0 if reached_enough(ended["meta"]["episodes"], stalled=args.stall > 0) else 1
+    counted = [e for e in ended["meta"]["episodes"] if not overlaps(e, ended["stalled_ns"])]
+    print_table(ended, counted)
+    reached = sum(e["success"] for e in counted)
+    return 0 if counted and reached >= ENOUGH * len(counted) else 1
 
 
 def interrupt(number: int, frame: object) -> None:
@@ -69,11 +71,11 @@ def interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def reached_enough(episodes: list[dict[str, Any]], *, stalled: bool) -> bool:
-    """Whether the arm reaches, by the rule in this file's first lines."""
-    counted = [e for e in episodes if not (stalled and e["lost_actions"])]
-    reached = sum(e["success"] for e in counted)
-    return bool(counted) and reached >= ENOUGH * len(counted)
+def overlaps(episode: dict[str, Any], stalled_ns: list[int]) -> bool:
+    """Whether the gateway was stopped during an episode."""
+    if not stalled_ns:
+        return False
+    return bool(episode["started_ns"] < stalled_ns[-1] and episode["ended_ns"] > stalled_ns[0])
 
 
 class Demo:
@@ -197,8 +199,8 @@ class Demo:
             stall.act()
         os.close(status.fd)
         if sim.process.wait() or ended is None:
-            raise DemoError(f"{sim.epitaph()}, see above")
-        return ended
+            raise DemoError(f"{sim.epitaph()}; what it said is above")
+        return {**ended, "stalled_ns": stall.done_ns}
 
     def _wind_down(self) -> None:
         """Let the simulator save what it has, and say where."""
@@ -224,12 +226,17 @@ class Demo:
 
 
 class Stall:
-    """Stops the gateway in the middle of a run, for as long as asked, and lets it go on."""
+    """Stops the gateway in the middle of a run, for as long as asked, and lets it go on.
+
+    Attributes:
+        done_ns: when it was stopped and let go, in ns since the Unix epoch.
+    """
 
     def __init__(self, gateway: Child, seconds: float) -> None:
         self._gateway = gateway
         self._seconds = seconds
         self._next: list[tuple[float, int]] = []
+        self.done_ns: list[int] = []
 
     def plan(self, delay: float) -> None:
         """Fix the two moments, counted from now."""
@@ -245,6 +252,7 @@ class Stall:
         """Do what is due."""
         while self._next and time.monotonic() >= self._next[0][0]:
             self._gateway.signal(self._next.pop(0)[1])
+            self.done_ns.append(time.time_ns())
 
 
 def short_folder() -> str | None:

@@ -74,17 +74,19 @@ def reach(
     for index in range(episodes):
         observation, info = env.reset(seed=seed + index, options={"keep_pose": index > 0})
         link.reset(seed=seed + index)
-        with run.episode(seed=seed + index, randomization=info["randomization"]) as episode:
-            truncated, lost = False, 0
+        facts = {"seed": seed + index, "started_ns": time.time_ns()}
+        with run.episode(**facts, randomization=info["randomization"]) as episode:
+            truncated = False
             while not truncated:
                 action = link.act(**observation, sim_time=info["steps"] * dt)
                 before = observation
                 observation, _, _, truncated, info = env.step(action["delta"])
                 note(episode, before, action, env.unwrapped.reach.target, info["steps"] * dt)
-                lost += action.status != "policy"
                 progress.step(index, action)
                 rate.sleep()
-            episode.finish(success=info["is_success"], distance=info["distance"], lost_actions=lost)
+            episode.finish(
+                success=info["is_success"], distance=info["distance"], ended_ns=time.time_ns()
+            )
         progress.goal(info["is_success"])
     progress.end()
     return int(rate.overruns)

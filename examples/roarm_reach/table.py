@@ -8,20 +8,21 @@ STAGES = ("encode", "wire", "queue", "infer", "decode", "total")
 NAMES = {"total": "act(), as the caller feels it"}
 
 
-def print_table(ended: dict[str, Any]) -> None:
-    """Print what the simulator's side said at its end."""
-    print(table(ended))
-
-
-def table(ended: dict[str, Any]) -> str:
-    """The run in one table.
+def print_table(ended: dict[str, Any], counted: list[dict[str, Any]]) -> None:
+    """Print what came of a run.
 
     Args:
         ended: the simulator's last event: `metrics`, `meta` and `run`.
+        counted: the episodes that decide whether the arm reaches.
     """
+    print(table(ended, counted))
+
+
+def table(ended: dict[str, Any], counted: list[dict[str, Any]]) -> str:
+    """The run in one table; arguments as `print_table`."""
     metrics, meta = ended["metrics"], ended["meta"]
     rows = [
-        ("goals reached", goals(metrics, meta)),
+        ("goals reached", goals(metrics, counted)),
         ("actions", actions(metrics, meta)),
         ("transport", meta["transport"]),
         ("simulator", side(meta.get("sim", {}), ("mujoco", "numpy"))),
@@ -35,13 +36,12 @@ def table(ended: dict[str, Any]) -> str:
     return "\n".join(["", *head[:2], "", *latency(metrics["latency_us"]), "", *head[2:], ""])
 
 
-def goals(metrics: dict[str, Any], meta: dict[str, Any]) -> str:
-    """Goals reached; those that lost actions apart, if any."""
+def goals(metrics: dict[str, Any], counted: list[dict[str, Any]]) -> str:
+    """Goals reached; those that a stall did not touch apart."""
     found = f"{metrics['reached']} of {metrics['episodes']}"
-    whole = [e for e in meta["episodes"] if not e["lost_actions"]]
-    if len(whole) < metrics["episodes"]:
-        reached = sum(e["success"] for e in whole)
-        found += f"; {reached} of the {len(whole)} where every action was the policy's"
+    if len(counted) < metrics["episodes"]:
+        reached = sum(e["success"] for e in counted)
+        found += f"; {reached} of the {len(counted)} that the stall did not touch"
     return found
 
 

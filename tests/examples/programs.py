@@ -23,7 +23,7 @@ EVENT = {
         "deadline_ns": 32_000_000,
         "contract": {"control_dt_ns": 40_000_000},
         "interface_hash": "ab" * 32,
-        "episodes": [{"success": True, "lost_actions": 0}],
+        "episodes": [{"success": True, "started_ns": 0, "ended_ns": 1}],
         "sim": {"python": "3.11.9", "packages": {}},
     },
 }

@@ -8,6 +8,16 @@
         episodes/0000.npz    one array per column, steps first, and `facts` (JSON text)
         report.html          the run as a page
 
+A program records the columns it likes. These are the ones that metrics and the page understand::
+
+    status          index into STATUSES: where the action came from
+    miss            no valid answer by the deadline
+    cause           why it is not the policy's action, one word; "" if it is
+    <stage>_ns      time of each stage of `act()`, and `total_ns`
+    wall_ns         nanoseconds since the Unix epoch, at the end of the step
+    target          commanded joint positions, rad
+    (the contract's measured_position)  measured joint positions, rad
+
 A file appears whole or not at all. A run whose program died has the state `running` in its
 `meta.json` and every episode that had ended.
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable
 from importlib.resources import files
 
 import numpy as np
 
 from . import motion_charts, timing_charts
 from .arm import portrait
+from .masthead import masthead
 from .playback import player
 from .svg import element
 from .tables import run_facts, side_facts, stage_table
@@ -19,13 +19,6 @@ from .timing_charts import legend
 from .view import View
 
 __all__ = ["page"]
-
-TRANSPORTS: dict[str, str] = {
-    "shm": "shared memory",
-    "unix": "a Unix socket",
-    "tcp": "TCP",
-    "memory": "a direct call",
-}
 
 
 def page(view: View) -> str:
@@ -41,7 +34,7 @@ def page(view: View) -> str:
         + element("style", css)
     )
     sections = [build(view) for build in (_work, _goals, _ways, _joints, _time, _facts)]
-    body = _header(view) + element("main", *sections) + _footer(view)
+    body = masthead(view) + element("main", *sections) + _footer(view)
     if view.scenes and view.joints:
         body += element("script", script)
     return "<!doctype html>\n" + element(
@@ -56,102 +49,6 @@ def _section(title: str, note: str, *parts: str) -> str:
 
 def _panel(title: str, *parts: str) -> str:
     return element("div", element("h3", title) if title else "", *parts, class_="panel")
-
-
-def _header(view: View) -> str:
-    meta, metrics = view.meta, view.metrics
-    started = datetime.fromtimestamp(meta.get("started_ns", 0) / 1e9, tz=timezone.utc)
-    brand = element(
-        "div",
-        element("span", element("b", "isthmus"), f" · {html.escape(str(meta.get('name', 'run')))}"),
-        element("span", f"{started:%d %B %Y, %H:%M:%S} UTC · {html.escape(meta['run_id'])}"),
-        class_="brand",
-    )
-    return element("header", brand, _verdict(view, metrics), _crossing(view), _tiles(view))
-
-
-def _verdict(view: View, metrics: Mapping[str, object]) -> str:
-    reached, episodes = metrics["reached"], metrics["episodes"]
-    misses = int(view.metrics["misses"])
-    replaced = int(np.count_nonzero(~view.answered))
-    good = element("em", f"{reached} of {episodes}", class_=None if reached == episodes else "bad")
-    state = view.meta.get("state")
-    ended = {"running": " The program died before it could end.", "interrupted": " Interrupted."}
-    deadline = f"the {view.deadline_ms:g}\u00a0ms deadline" if view.deadline_ms else "a deadline"
-    kept = f"not one missed {deadline}" if not misses else f"{misses} missed {deadline}"
-    if replaced:
-        those = (
-            "it was" if replaced == 1 else "they were" if replaced == misses else f"{replaced} were"
-        )
-        kept += f", and {those} replaced by the declared fallback"
-    lead = (
-        f"<b>{metrics['steps']} actions</b> were asked of a policy in one Python by a simulator in "
-        f"another, over {_transport(view)}; <b>{kept}</b>.{ended.get(str(state), '')}"
-    )
-    return element("h1", "The arm reached ", good, " goals") + element("p", lead, class_="lead")
-
-
-def _transport(view: View) -> str:
-    name = str(view.meta.get("transport", "?"))
-    return html.escape(TRANSPORTS.get(name, name))
-
-
-def _crossing(view: View) -> str:
-    sides = []
-    for key, class_, words in (("sim", "sim", "simulator"), ("policy_side", "policy", "policy")):
-        facts = view.meta.get(key, {})
-        packages = facts.get("packages", {})
-        shown = " · ".join(
-            f"{name} {packages[name]}"
-            for name in ("mujoco", "onnxruntime", "numpy")
-            if name in packages
-            and (name != "mujoco" or key == "sim")
-            and (name != "onnxruntime" or key != "sim")
-        )
-        sides.append(
-            element(
-                "div",
-                element("span", words),
-                element("b", html.escape(f"Python {facts.get('python', '?')}")),
-                element("span", html.escape(shown)),
-                class_=f"side {class_}",
-            )
-        )
-    total = view.metrics["latency_us"].get("total")
-    trip = f"{total['p50'] / 1e3:.2f} ms there and back" if total else ""
-    bridge = element(
-        "div", element("span", _transport(view)), element("span", trip), class_="bridge"
-    )
-    return element("div", sides[0], bridge, sides[1], class_="crossing")
-
-
-def _tiles(view: View) -> str:
-    metrics = view.metrics
-    total = metrics["latency_us"].get("total", {"p50": 0.0, "p99": 0.0})
-    hz = 1 / view.control_dt
-    all_reached = metrics["reached"] == metrics["episodes"]
-    tiles = [
-        (
-            f"{metrics['reached']}<small> of {metrics['episodes']}</small>",
-            "goals reached and held",
-            "good" if all_reached else "bad",
-        ),
-        (
-            f"{metrics['misses']}<small> of {metrics['steps']}</small>",
-            f"deadlines missed, at {hz:g} Hz",
-            "bad" if metrics["misses"] else "good",
-        ),
-        (f"{total['p50'] / 1e3:.2f}<small> ms</small>", "act(), half are faster (p50)", ""),
-        (f"{total['p99'] / 1e3:.2f}<small> ms</small>", "act(), 99 of 100 are faster (p99)", ""),
-    ]
-    return element(
-        "div",
-        *(
-            element("div", element("b", value), element("span", words), class_=f"tile {class_}")
-            for value, words, class_ in tiles
-        ),
-        class_="tiles",
-    )
 
 
 def _work(view: View) -> str:
