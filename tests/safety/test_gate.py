@@ -424,3 +424,23 @@ def test_a_field_without_axes() -> None:
     arrays = gate.admit(action, {}, T).arrays
     assert arrays["a"].tolist() == [0.5, 1.0]
     assert arrays["grip"].tolist() == [1, 2]
+
+
+def test_an_increment_of_exactly_the_way_to_the_bound(contracts: Any, path: str) -> None:
+    """Rounded, such an increment can end a last bit outside."""
+    rng = np.random.default_rng(3)
+    contract = contracts.one(
+        "delta", limits=contracts.box(low=-1e-6, high=0.3), reference="measured", dtype="float64"
+    )
+    gate = Gate(contract)
+    gate.seed({"q": np.zeros((1, 3))})
+    for _ in range(300):
+        pose = rng.uniform(0, 0.3, (1, 3))
+        for bound in (-1e-6, 0.3):
+            for way in (
+                bound - pose,
+                np.nextafter(bound - pose, 9),
+                np.nextafter(bound - pose, -9),
+            ):
+                sent = gate.admit({"a": way}, {"q": pose}, T).arrays["a"]
+                assert np.all(pose + sent >= -1e-6) and np.all(pose + sent <= 0.3)

@@ -48,7 +48,8 @@ class Bounds:
         slope: same, per second: largest change of the command (delta: of the target), or None.
         acceleration: same, per second squared: largest change of that change, or None.
         rest: same; the command nearest to doing nothing: 0, or the fallback's constant.
-        bounded: True if low or high (velocity: or max_rate) is declared.
+        bounded: True if commands must be compared with low and high at all: one is declared, a
+            velocity has a max_rate, or a target must be kept to be held.
         epsilon: four times the dtype's relative rounding error: the inward slack.
         tiny: smallest positive number of the dtype.
     """
@@ -81,45 +82,67 @@ def bounds_of(field: ActionField, limits: Limits | None, num_envs: int) -> Bound
     size = field.shape[-1] if field.shape else 1
     low, high = _declared(limits.low, size, -np.inf), _declared(limits.high, size, np.inf)
     reject_low, reject_high = _reject(low, high)
-    bounded = limits.low is not None or limits.high is not None
-    if field.semantics == "velocity" and limits.max_rate is not None:
-        bounded = True
+    if field.semantics == "velocity":
+        low, high = _velocity(field.name, low, high, limits)
+    top = _top(field)
+    reject_low, reject_high = np.clip(reject_low, -top, top), np.clip(reject_high, -top, top)
+    low, high = _inward(field, np.clip(low, -top, top), np.clip(high, -top, top))
+    info = np.finfo(field.numpy_dtype) if field.is_float else None
+    accelerated = field.semantics in _ACCELERATED
+
+    def everywhere(values: Floats | tuple[float, ...]) -> Floats:
+        return np.tile(np.array(values, np.float64), num_envs * (field.width // size))
+
+    def optional(values: tuple[float, ...] | None) -> Floats | None:
+        return None if values is None else everywhere(values)
+
+    return Bounds(
+        low=everywhere(low),
+        high=everywhere(high),
+        reject_low=everywhere(reject_low),
+        reject_high=everywhere(reject_high),
+        slope=optional(getattr(limits, _SLOPE[field.semantics])),
+        acceleration=optional(limits.max_acceleration if accelerated else None),
+        rest=everywhere(_rest(field, size, low, high)),
+        bounded=_is_bounded(field, limits),
+        epsilon=2.0 * float(info.eps) if info else 0.0,
+        tiny=float(info.smallest_subnormal) if info else 0.0,
+    )
+
+
+def _is_bounded(field: ActionField, limits: Limits) -> bool:
+    if limits.low is not None or limits.high is not None:
+        return True
+    if field.semantics == "velocity":
+        return limits.max_rate is not None
+    return (field.semantics, field.reference, field.fallback) == ("delta", "measured", "hold")
+
+
+def _top(field: ActionField) -> float:
+    # Targets are kept in float64 whatever the increments are.
+    if not field.is_float:
+        return float("inf")
+    return float(np.finfo(np.float64 if field.semantics == "delta" else field.numpy_dtype).max)
+
+
+def _velocity(name: str, low: Floats, high: Floats, limits: Limits) -> tuple[Floats, Floats]:
+    if limits.max_rate is not None:
         rate = np.array(limits.max_rate)
         low, high = np.maximum(low, -rate), np.minimum(high, rate)
-    if field.semantics == "velocity" and (np.any(low > 0) or np.any(high < 0)):
+    if np.any(low > 0) or np.any(high < 0):
         raise ContractError(
-            f"limits of velocity {field.name!r} exclude 0: {limits.low} to {limits.high}; "
+            f"limits of velocity {name!r} exclude 0: {limits.low} to {limits.high}; "
             "standing still must always be allowed"
         )
-    dtype = field.numpy_dtype
+    return low, high
+
+
+def _inward(field: ActionField, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     if not field.is_float:
-        low, high = _whole_inward(field.name, dtype, low, high)
-        epsilon, tiny = 0.0, 0.0
-    else:
-        info = np.finfo(dtype)
-        top = float(info.max)
-        epsilon, tiny = 2.0 * float(info.eps), float(info.smallest_subnormal)
-        reject_low, reject_high = np.clip(reject_low, -top, top), np.clip(reject_high, -top, top)
-        low, high = np.clip(low, -top, top), np.clip(high, -top, top)
-        if field.semantics == "delta":
-            low, high = _target_inward(low, high, top)
-        else:
-            low, high = _float_inward(dtype, low, high)
-    repeats = num_envs * (field.width // size)
-    slope = getattr(limits, _SLOPE[field.semantics])
-    accelerated = field.semantics in _ACCELERATED and limits.max_acceleration is not None
-    return Bounds(
-        low=np.tile(low, repeats),
-        high=np.tile(high, repeats),
-        reject_low=np.tile(reject_low, repeats),
-        reject_high=np.tile(reject_high, repeats),
-        slope=None if slope is None else np.tile(np.array(slope), repeats),
-        acceleration=np.tile(np.array(limits.max_acceleration), repeats) if accelerated else None,
-        rest=np.tile(_rest(field, size, low, high), repeats),
-        bounded=bounded,
-        epsilon=epsilon,
-        tiny=tiny,
-    )
+        return _whole_inward(field.name, field.numpy_dtype, low, high)
+    if field.semantics == "delta":
+        return _target_inward(low, high, _top(field))
+    return _float_inward(field.numpy_dtype, low, high)
 
 
 def _declared(values: tuple[float, ...] | None, size: int, missing: float) -> Floats:
@@ -170,6 +193,6 @@ def _rest(field: ActionField, size: int, low: Floats, high: Floats) -> Floats:
     # Where a constant is declared the contract has seen to it that the limits allow it.
     if field.semantics == "delta":
         return np.zeros(size)
-    constant = field.constant_fallback()
-    nearest: Floats = np.clip(np.array(constant) if constant else np.zeros(size), low, high)
+    constant = np.full(size, field.fallback_value if field.fallback == "value" else 0.0)
+    nearest: Floats = np.clip(constant, low, high)
     return nearest

@@ -25,7 +25,7 @@ class DeltaLimiter(Limiter):
 
     def __init__(self, field: ActionField, bounds: Bounds, num_envs: int) -> None:
         self._follows = field.reference == "measured"
-        self.posed = bounds.bounded or (self._follows and field.fallback == "hold")
+        self.posed = bounds.bounded
         zeros = np.zeros_like(bounds.low)
         self._speeds = zeros.copy()
         self._good: Any = np.full_like(zeros, np.nan)
@@ -65,7 +65,8 @@ class DeltaLimiter(Limiter):
             return REJECTED
         base, target = self._base, self._target
         if self.posed:
-            np.add(base, flat, out=target)
+            with np.errstate(over="ignore"):
+                np.add(base, flat, out=target)
         suspects = screen.suspects(target, flat, None, self._steps)
         if not suspects.size:
             return 0, 0

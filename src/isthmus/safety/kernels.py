@@ -141,8 +141,12 @@ def limit_deltas(
         if not low <= p + x <= high:
             if not lists.reject_low[index] <= p + x <= lists.reject_high[index]:
                 return REJECTED
-            d = min(max(x, min(low - p, 0.0)), max(high - p, 0.0))
+            down, up = min(low - p, 0.0), max(high - p, 0.0)
+            d = min(max(x, down), up)
             clipped += d != x
+            # Even an increment that equals the way to the bound may round across it.
+            if d == down or d == up:
+                d = _towards(0.0, d, lists.epsilon, lists.tiny)
         cut = False
         if accelerations is not None:
             room = high - p if d > 0 else p - low
@@ -292,7 +296,9 @@ def _limit_chunk(
         return REJECTED
     cut = np.zeros(y.shape, bool)
     if bounds.acceleration is not None:
-        cut = _accelerate(y, zero, indices, origin, bounds, speeds, dt, delta)
+        ends = bounds.low[indices], bounds.high[indices]
+        most = bounds.acceleration[indices]
+        cut = _accelerate(y, zero, origin, ends, most, speeds[indices], dt, delta)
     if steps is not None:
         step = steps[indices]
         cut |= np.abs(y - zero) > step
@@ -318,26 +324,30 @@ def _clip(y: Floats, indices: NDArray[np.intp], p: Floats, bounds: Bounds, delta
         return -1
     if delta:
         low, high = np.minimum(low - p[out], 0.0), np.maximum(high - p[out], 0.0)
-    y[out] = np.minimum(np.maximum(asked, low), high)
-    return int(np.count_nonzero(y[out] != asked))
+    inside = np.minimum(np.maximum(asked, low), high)
+    clipped = int(np.count_nonzero(inside != asked))
+    if delta:
+        short = _towards_array(np.zeros_like(inside), inside, bounds.epsilon, bounds.tiny)
+        inside = np.where((inside == low) | (inside == high), short, inside)
+    y[out] = inside
+    return clipped
 
 
 def _accelerate(
     y: Floats,
     zero: Floats,
-    indices: NDArray[np.intp],
     p: Floats,
-    bounds: Bounds,
-    speeds: Floats,
+    ends: tuple[Floats, Floats],
+    acceleration: Floats,
+    speed: Floats,
     dt: float,
     delta: bool,
 ) -> NDArray[np.bool_]:
     """Ease `y` in place; which were altered."""
-    assert bounds.acceleration is not None
-    low, high = bounds.low[indices], bounds.high[indices]
+    low, high = ends
     asked = y - zero
     room = np.maximum(np.where(asked > 0, high - p, p - low), 0.0) if delta else asked
-    eased = _ease_array(asked, room, speeds[indices], bounds.acceleration[indices], dt)
+    eased = _ease_array(asked, room, speed, acceleration, dt)
     cut: NDArray[np.bool_] = eased != asked
     if delta:
         low, high = low - p, high - p
