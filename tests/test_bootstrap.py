@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.runtimes import Environment
+from isthmus.runtimes import Environment, find_interpreters
 
 
 def bootstrap(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,9 +51,9 @@ def test_both_runtimes_hold_their_own_side_only(
 
 
 def test_a_python_that_is_not_there_is_one_line_and_status_2(project_root: Path) -> None:
-    done = bootstrap(project_root, "ensure", "dev-3.14")
-    if done.returncode == 0:
+    if "3.14" in {each.minor for each in find_interpreters()}:
         pytest.skip("this machine has a Python 3.14")
+    done = bootstrap(project_root, "ensure", "dev-3.14")
     assert done.returncode == 2
     assert done.stderr.startswith("isthmus: expected a Python 3.14 on this machine, found 3.")
     assert done.stderr.count("\n") == 1
