@@ -199,9 +199,9 @@ class BinaryCodec:
     def encode(self, message: Message, reserve: Reserve) -> int:
         """Write `message` into memory from `reserve(size)`; returns the frame's length."""
         if isinstance(message, Observation):
-            return self._encode_observation(message, reserve)
+            return self.encode_observation(message, reserve)
         if isinstance(message, Action):
-            return self._encode_action(message, reserve)
+            return self.encode_action(message, reserve)
         kind = KINDS[type(message)]
         tail = strictjson.dumps(to_content(message))
         limit = MAX_HANDSHAKE if self._observation is None else MAX_TAIL
@@ -216,8 +216,9 @@ class BinaryCodec:
         )  # fmt: skip
         return _seal(memory, HEADER_SIZE, tail)
 
-    def _encode_observation(self, message: Observation, reserve: Reserve) -> int:
-        views = self._bound(self._observation)
+    def encode_observation(self, message: Observation, reserve: Reserve) -> int:
+        """`encode`, for a step's question."""
+        views = self._observation or self._bound(None)
         blocks = views.layout.blocks
         flags, count = 0, 1
         if message.training is not None:
@@ -252,8 +253,9 @@ class BinaryCodec:
         )  # fmt: skip
         return _seal(memory, HEADER_SIZE + body, tail)
 
-    def _encode_action(self, message: Action, reserve: Reserve) -> int:
-        views = self._bound(self._action)
+    def encode_action(self, message: Action, reserve: Reserve) -> int:
+        """`encode`, for a step's answer."""
+        views = self._action or self._bound(None)
         tail = b""
         if message.rand_hash or message.corr_id or message.clipped or message.expected_rand_hash:
             tail = _tail(message, _ACTION_TAIL)
@@ -378,8 +380,8 @@ class BinaryCodec:
 
     def finite(self, kind: Kind) -> bool:
         """True if every float of the last decoded Observation or Action is finite."""
-        views = self._observation if kind is Kind.OBSERVATION else self._action
-        return all_finite(self._bound(views).regions)
+        views = self._observation if kind == _OBSERVATION else self._action
+        return all_finite((views or self._bound(None)).regions)
 
     def _bound(self, views: _Views | None) -> _Views:
         if views is None:

@@ -18,7 +18,18 @@ from ..errors import (
 )
 from .binary import BinaryCodec, Reserve
 from .jsonlines import JsonCodec
-from .messages import KINDS, Answer, Bye, ErrorAnswer, Hello, Kind, Message, Observation, Welcome
+from .messages import (
+    KINDS,
+    Action,
+    Answer,
+    Bye,
+    ErrorAnswer,
+    Hello,
+    Kind,
+    Message,
+    Observation,
+    Welcome,
+)
 from .states import Machine, Role, State
 
 __all__ = ["ClientProtocol", "Codec", "raise_peer_error"]
@@ -102,11 +113,11 @@ class ClientProtocol:
             raise LocalProtocolError(
                 f"question {self._open_seq} is still open; one question at a time"
             )
-        size = self.codec.encode(observation, reserve)
-        if not self.codec.finite(Kind.OBSERVATION):
+        size = self.codec.encode_observation(observation, reserve)
+        if not self.codec.finite(_OBSERVATION):
             raise ObservationError("the observation holds NaN or infinity; it was not sent")
         self._before = self.machine.state
-        self.machine.sent(Kind.OBSERVATION)
+        self.machine.sent(_OBSERVATION)
         self.seq = self._open_seq = observation.seq
         self._given_up = False
         return size
@@ -136,6 +147,11 @@ class ClientProtocol:
             RefusedError: the handshake was refused.
         """
         message = self.codec.decode(frame)
+        if type(message) is Action and message.seq == self._open_seq and not self._given_up:
+            if message.epoch == self.epoch:  # the usual answer, by the shortest way
+                self.machine.received(_ACTION)
+                self._open_seq = None
+                return message
         kind = KINDS[type(message)]
         if kind is Kind.BYE:
             self.machine.received(kind)
@@ -164,6 +180,8 @@ class ClientProtocol:
         return message
 
 
+_OBSERVATION = Kind.OBSERVATION
+_ACTION = Kind.ACTION
 _GREETING = frozenset((State.GREETING, State.DRIVEN_GREETING))
 _UPGRADING = frozenset((State.UPGRADING, State.DRIVEN_UPGRADING))
 

@@ -107,11 +107,20 @@ class JsonCodec:
     def encode(self, message: Message, reserve: Reserve) -> int:
         """Write `message` as one line into memory from `reserve(size)`; returns its length."""
         if isinstance(message, Observation):
-            line = self._observation(message)
-        elif isinstance(message, Action):
-            line = self._action(message)
-        else:
-            line = strictjson.dumps(_outward(message)) + b"\n"
+            return self.encode_observation(message, reserve)
+        if isinstance(message, Action):
+            return self.encode_action(message, reserve)
+        return self._write(strictjson.dumps(_outward(message)) + b"\n", message, reserve)
+
+    def encode_observation(self, message: Observation, reserve: Reserve) -> int:
+        """`encode`, for a step's question."""
+        return self._write(self._observation(message), message, reserve)
+
+    def encode_action(self, message: Action, reserve: Reserve) -> int:
+        """`encode`, for a step's answer."""
+        return self._write(self._action(message), message, reserve)
+
+    def _write(self, line: bytes, message: Message, reserve: Reserve) -> int:
         size = len(line)
         if size > MAX_LINE:
             raise LocalProtocolError(

@@ -14,11 +14,12 @@ from ..contract import Contract
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .binary import BinaryCodec, Reserve
 from .jsonlines import JsonCodec
-from .messages import KINDS, Answer, ErrorAnswer, Hello, Kind, Message, Welcome
+from .messages import KINDS, Action, Answer, ErrorAnswer, Hello, Kind, Message, Welcome
 from .states import Machine, Role, State
 
 __all__ = ["Memory", "ServerProtocol"]
 
+_OBSERVATION = Kind.OBSERVATION
 _UNNUMBERED = frozenset((Kind.TELEMETRY, Kind.BYE, Kind.ATTACH, Kind.HELLO))
 
 
@@ -87,7 +88,7 @@ class ServerProtocol:
         message = self.codec.decode(frame)
         kind = KINDS[type(message)]
         self.repeat = False
-        if kind is Kind.OBSERVATION:
+        if kind is _OBSERVATION:
             return message if self._take(kind, message.seq, message.epoch) else None
         if isinstance(message, Hello):
             self.machine.greet(message.can_reset)
@@ -137,12 +138,15 @@ class ServerProtocol:
         """
         if self.open_seq is None:
             raise LocalProtocolError(f"{type(answer).__name__} without an open question")
-        self.machine.sent(KINDS[type(answer)])
+        kind = KINDS[type(answer)]
+        self.machine.sent(kind)
         if answer.seq != self.open_seq or answer.epoch != self.epoch:
             answer = answer._replace(seq=self.open_seq, epoch=self.epoch)
         self.open_seq = None
         self.memory.after = self.machine.state
         self.memory.answer = answer if keep else None
+        if isinstance(answer, Action):
+            return self.codec.encode_action(answer, reserve)
         return self.codec.encode(answer, reserve)
 
     def answer_again(self, reserve: Reserve) -> int:

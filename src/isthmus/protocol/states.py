@@ -27,8 +27,11 @@ class Role(Enum):
     SERVER = "server"
 
 
-class State(Enum):
-    """Where a conversation stands. Names in capitals with DRIVEN belong to links that can reset."""
+class State(str, Enum):
+    """Where a conversation stands. Names with DRIVEN belong to links that can reset.
+
+    It is text too, because a plain Enum is hashed by a Python function, at every step.
+    """
 
     START = "start"
     GREETING = "greeting"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from ..errors import RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = ["dumps", "loads"]
 
@@ -14,11 +14,15 @@ def loads(text: bytes | bytearray | memoryview) -> dict[str, Any]:
     """Parse one JSON object from bytes whose size has been bounded already.
 
     Raises:
-        RemoteProtocolError: not UTF-8, not JSON, not an object, a duplicate key, a number that
-            is not finite or absurdly long, or nesting too deep. Its code is `bad_json`.
+        RemoteProtocolError: not UTF-8, not JSON, not an object, a duplicate key, half a
+            surrogate pair, a number that is not finite or absurdly long, or nesting too deep. Its
+            code is `bad_json`.
     """
     try:
-        value = _DECODER.decode(str(text, "utf-8"))
+        string = str(text, "utf-8")
+        value = _DECODER.decode(string)
+        if "\\ud" in string or "\\uD" in string:
+            _check_pairs(value)
     except RemoteProtocolError:
         raise
     except RecursionError:
@@ -39,9 +43,15 @@ def dumps(value: dict[str, Any]) -> bytes:
     """One JSON object as compact ASCII bytes, without a newline.
 
     Raises:
-        ValueError: a number in it is not finite.
+        LocalProtocolError: something in it is not JSON: a number that is not finite, an object
+            of another kind, nesting too deep.
     """
-    return _ENCODER.encode(value).encode("ascii")
+    try:
+        return _ENCODER.encode(value).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise LocalProtocolError(
+            f"this cannot be written as JSON: {str(exc)[:200]}", code="bad_json"
+        ) from exc
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -58,10 +68,23 @@ def _finite(text: str) -> float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise RemoteProtocolError(f"duplicate key {twice[:64]!r}", code="bad_json")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise RemoteProtocolError(f"duplicate key {key[:64]!r}", code="bad_json")
+            seen.add(key)
     return found
+
+
+def _check_pairs(value: Any) -> None:
+    """Refuse text that no UTF-8 can hold: a log or a report would fail on it later.
+
+    A surrogate can only come as an escape, and most such escapes are halves of good pairs.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise RemoteProtocolError("half of a surrogate pair in text", code="bad_json") from None
 
 
 _DECODER = json.JSONDecoder(
