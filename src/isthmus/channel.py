@@ -94,6 +94,7 @@ class Channel:
         welcome: what the gateway said.
         contract: the contract both sides hold.
         note: why it does not travel by shared memory, or "".
+        posted_ns: when the last observation was ready to leave.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Channel:
         self.welcome = welcome
         self.contract = contract
         self.note = note
+        self.posted_ns = 0
         self._waiter = Waiter(transport)
 
     def ask(
@@ -131,6 +133,8 @@ class Channel:
     def post(self, observation: Observation, deadline_ns: int | None) -> bool:
         """Send an observation whose seq and epoch are set; False if it did not leave in time."""
         size = self.protocol.ask_observation(observation, self.transport.reserve)
+        # Before it is sent: the gateway may wake up on this very core and run first.
+        self.posted_ns = monotonic_ns()
         return self._send(size, deadline_ns)
 
     def _send(self, size: int, deadline_ns: int | None) -> bool:

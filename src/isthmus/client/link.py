@@ -285,7 +285,7 @@ class Link:
                 return None, "unanswered", started, started
             observation = self._observation(channel, arrays, moment, rand_hash, limit)
             posted = channel.post(observation, limit)
-            sent = monotonic_ns()
+            sent = channel.posted_ns
             self._record()
             answer = channel.receive(limit) if posted else None
         except ObservationError as exc:
@@ -373,7 +373,7 @@ class Link:
         try:
             observation = self._observation(channel, arrays, moment, rand_hash, started)
             channel.post(observation._replace(budget_ns=0), None)
-            sent = monotonic_ns()
+            sent = channel.posted_ns
             answer = channel.receive(None)
         except (ConnectionLostError, ProtocolError):
             self._channel = None
