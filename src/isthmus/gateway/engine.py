@@ -19,6 +19,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic_ns
 
 from ..errors import (
@@ -214,7 +215,9 @@ class Engine:
                 groups.setdefault(job.session.policy.name, []).append(job)
             for name, group in groups.items():
                 self._executors[name].submit(group, self._done)
-        self._waiting.update(job for job in jobs if not job.settled)
+        for job in jobs:
+            if not job.settled:
+                self._waiting.add(job)
         self.counters.batches += 1
 
     def _executor_of(self, job: Job) -> Executor:
@@ -246,10 +249,12 @@ class Engine:
                 frame = session.transport.poll()
                 if frame is None:
                     return
-                if not session.welcomed and self._is_special(session, frame):
+                if session.arrays is None and self._is_special(session, frame):
                     return
                 message = session.protocol.receive(frame)
-                if message is not None:
+                if type(message) is Observation:
+                    self._take(session, message)
+                elif message is not None:
                     self._act_on(session, message)
         except ConnectionLostError:
             self._end(session)
@@ -277,9 +282,7 @@ class Engine:
         return False
 
     def _act_on(self, session: Session, message: Message) -> None:
-        if isinstance(message, Observation):
-            self._take(session, message)
-        elif isinstance(message, Hello):
+        if isinstance(message, Hello):
             self._greet(session, message)
         elif isinstance(message, Bye):
             self._end(session)
@@ -515,7 +518,7 @@ class Engine:
             wanted[first] = select.EPOLLOUT
         for descriptor, events in wanted.items():
             if session.watched.get(descriptor) != events:
-                self._watch(descriptor, events, lambda e: self._on_session(session, e))
+                self._watch(descriptor, events, partial(self._on_session, session))
         for descriptor in session.watched.keys() - wanted.keys():
             self._forget(descriptor)
         session.watched = wanted

@@ -85,11 +85,7 @@ class Layout:
     """
 
     blocks: tuple[Block, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the largest body."""
-        return self.blocks[-1].end
+    size: int
 
 
 def observation_layout(contract: Contract, num_envs: int, *, training: bool = False) -> Layout:
@@ -131,4 +127,4 @@ def _layout(groups: list[Sequence[Field]], num_envs: int) -> Layout:
                 f"a frame of {num_envs} environments needs {offset} bytes; at most {MAX_BODY}"
             )
         blocks.append(Block(tuple(slots), start, offset))
-    return Layout(tuple(blocks))
+    return Layout(tuple(blocks), offset)

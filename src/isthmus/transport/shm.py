@@ -128,8 +128,8 @@ class ShmTransport:
         return number is not None and bool(select.select((number,), (), (), 0)[0])
 
     def buffered(self) -> bool:
-        """True if the head moved, or the socket's framer may hold more."""
-        return bool(self._in_head[0] != self._seen) or self.stream.buffered()
+        """True if the socket's framer holds more; a frame in the slot always rings."""
+        return self._framer.pending()
 
     def descriptors(self) -> Sequence[tuple[int, int]]:
         """The doorbell, the socket, and the peer's process where it can be watched."""
