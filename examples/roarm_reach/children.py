@@ -33,8 +33,39 @@ def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
+class Lines:
+    """Complete lines from a descriptor, as they come."""
+
+    def __init__(self, pipe: IO[bytes] | int) -> None:
+        self.fd = pipe if isinstance(pipe, int) else pipe.fileno()
+        self.ended = False
+        self._rest = b""
+        os.set_blocking(self.fd, False)
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self.fd
+
+    def read(self) -> list[str]:
+        """Every line that is there; sets `ended` at the end of the file."""
+        while not self.ended:
+            try:
+                chunk = os.read(self.fd, 65536)
+            except BlockingIOError:
+                break
+            self.ended = not chunk
+            self._rest += chunk
+        *lines, self._rest = self._rest.split(b"\n")
+        if self.ended and self._rest:
+            lines, self._rest = [*lines, self._rest], b""
+        return [line.decode("utf-8", "replace") for line in lines]
+
+
 class Child:
     """One child process, and the last lines it wrote to stderr if that is piped.
+
+    Attributes:
+        words: what it writes to stderr, or None if that is not piped.
 
     Args:
         name: how messages call it.
@@ -72,6 +103,7 @@ class Child:
             env=clean_environ(os.environ),
             preexec_fn=in_child,  # noqa: PLW1509 - this program has one thread
         )
+        self.words = None if self.process.stderr is None else Lines(self.process.stderr)
 
     @property
     def pid(self) -> int:
@@ -90,6 +122,11 @@ class Child:
         except ProcessLookupError:
             return
 
+    def hear(self) -> None:
+        """Keep the last of what it wrote to stderr."""
+        if self.words is not None:
+            self.last_words.extend(self.words.read())
+
     def stop(self, patience: float = 5.0) -> int:
         """End it: politely, then not. Returns its exit status."""
         if self.status is None:
@@ -101,9 +138,11 @@ class Child:
                 self.signal(signal.SIGKILL)
         status = self.process.wait()
         self.signal(signal.SIGKILL)  # what it may have started itself
+        self.hear()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+        self.words = None
         return status
 
     def epitaph(self) -> str:
@@ -117,31 +156,3 @@ class Child:
             how = f"ended with status {status}"
         words = "".join(f"\n  | {line}" for line in self.last_words)
         return f"{self.name} (process {self.pid}) {how}{words}"
-
-
-class Lines:
-    """Complete lines from a descriptor, as they come."""
-
-    def __init__(self, pipe: IO[bytes] | int) -> None:
-        self.fd = pipe if isinstance(pipe, int) else pipe.fileno()
-        self.ended = False
-        self._rest = b""
-        os.set_blocking(self.fd, False)
-
-    def fileno(self) -> int:
-        """For `select`."""
-        return self.fd
-
-    def read(self) -> list[str]:
-        """Every line that is there; sets `ended` at the end of the file."""
-        while not self.ended:
-            try:
-                chunk = os.read(self.fd, 65536)
-            except BlockingIOError:
-                break
-            self.ended = not chunk
-            self._rest += chunk
-        *lines, self._rest = self._rest.split(b"\n")
-        if self.ended and self._rest:
-            lines, self._rest = [*lines, self._rest], b""
-        return [line.decode("utf-8", "replace") for line in lines]

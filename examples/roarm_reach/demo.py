@@ -15,6 +15,7 @@ was stopped are set aside, and the others must reach.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -36,6 +37,7 @@ from table import print_table  # noqa: E402
 ENOUGH = 0.7
 READY_TIMEOUT = 60.0
 SAVE_TIMEOUT = 20.0
+REPORT_TIMEOUT = 60.0
 SOCKET_PATH_LIMIT = 100
 FACTS = "import json; from isthmus.record import interpreter_facts as f; print(json.dumps(f()))"
 
@@ -71,11 +73,11 @@ def interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def overlaps(episode: dict[str, Any], stalled_ns: list[int]) -> bool:
+def overlaps(episode: dict[str, Any], window_ns: tuple[int, int] | None) -> bool:
     """Whether the gateway was stopped during an episode."""
-    if not stalled_ns:
+    if window_ns is None:
         return False
-    return bool(episode["started_ns"] < stalled_ns[-1] and episode["ended_ns"] > stalled_ns[0])
+    return bool(episode["started_ns"] < window_ns[1] and episode["ended_ns"] > window_ns[0])
 
 
 class Demo:
@@ -103,6 +105,8 @@ class Demo:
             gateway, url = self._start_gateway()
             sim, status = self._start_sim(url, peer)
             ended = self._watch(gateway, sim, status)
+            if gateway.stop() != 0:
+                raise DemoError(f"told to end, {gateway.epitaph()}")
             self._report()
             return ended
         except (DemoError, KeyboardInterrupt):
@@ -114,14 +118,19 @@ class Demo:
 
     def _peer_facts(self) -> Path:
         """Ask the policy's Python what it is, before anything is started in it."""
-        done = subprocess.run(
-            [self._args.policy_python, "-c", FACTS],
-            capture_output=True,
-            text=True,
-            env=clean_environ(os.environ),
-        )
+        python = self._args.policy_python
+        try:
+            done = subprocess.run(
+                [python, "-c", FACTS],
+                capture_output=True,
+                text=True,
+                env=clean_environ(os.environ),
+                timeout=READY_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise DemoError(f"{python} did not say what it is in {READY_TIMEOUT:g} s") from exc
         if done.returncode:
-            raise DemoError(f"{self._args.policy_python} cannot run isthmus:\n{done.stderr}")
+            raise DemoError(f"{python} cannot run isthmus:\n{done.stderr}")
         path = self._folder / "peer.json"
         path.write_text(json.dumps({"policy_side": json.loads(done.stdout)}), encoding="utf-8")
         return path
@@ -141,13 +150,11 @@ class Demo:
         )
         self._children.append(gateway)
         assert gateway.process.stdout is not None
-        self._words = Lines(gateway.process.stderr or -1)
-        said, url = Lines(gateway.process.stdout), ""
-        until = time.monotonic() + READY_TIMEOUT
-        while not said.ended:
-            select.select([said, self._words], [], [], max(0.0, until - time.monotonic()))
-            gateway.last_words.extend(self._words.read())
-            for line in said.read():
+        self._said = Lines(gateway.process.stdout)
+        url, until = "", time.monotonic() + READY_TIMEOUT
+        while not self._said.ended:
+            self._listen(gateway, [], max(0.0, until - time.monotonic()))
+            for line in self._said.read():
                 word, _, rest = line.partition(" ")
                 if word == "listening":
                     url = rest
@@ -155,9 +162,14 @@ class Demo:
                     return gateway, url
             if time.monotonic() >= until:
                 raise DemoError(f"no `ready` within {READY_TIMEOUT:g} s: {gateway.epitaph()}")
-        gateway.process.wait()
-        gateway.last_words.extend(self._words.read())
+        gateway.stop()
         raise DemoError(f"before it was ready, {gateway.epitaph()}")
+
+    def _listen(self, gateway: Child, others: list[Lines], timeout: float) -> None:
+        """Wait for anybody to say something, and keep the gateway's last words."""
+        sources = [each for each in (self._said, gateway.words, *others) if each and not each.ended]
+        select.select(sources, [], [], timeout)
+        gateway.hear()
 
     def _start_sim(self, url: str, peer: Path) -> tuple[Child, Lines]:
         args = self._args
@@ -184,9 +196,8 @@ class Demo:
         ended: dict[str, Any] | None = None
         stall = Stall(gateway, self._args.stall)
         while not status.ended:
-            sources = [status] if self._words.ended else [status, self._words]
-            select.select(sources, [], [], stall.wait())
-            gateway.last_words.extend(self._words.read())
+            self._listen(gateway, [status], stall.wait())
+            self._said.read()  # nothing more is expected, but a full pipe would stop it
             for line in status.read():
                 event = json.loads(line)
                 if event["event"] == "running":
@@ -200,7 +211,7 @@ class Demo:
         os.close(status.fd)
         if sim.process.wait() or ended is None:
             raise DemoError(f"{sim.epitaph()}; what it said is above")
-        return {**ended, "stalled_ns": stall.done_ns}
+        return {**ended, "stalled_ns": stall.window_ns()}
 
     def _wind_down(self) -> None:
         """Let the simulator save what it has, and say where."""
@@ -217,26 +228,22 @@ class Demo:
     def _report(self) -> None:
         """Draw the run, in the simulator's Python, which knows the arm."""
         command = [self._args.sim_python, str(HERE / "report.py"), self._run]
-        report = Child("the report", command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        report = Child("the report", command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._children.append(report)
-        _, error = report.process.communicate()
-        if report.status:
-            report.last_words.extend(error.decode("utf-8", "replace").splitlines())
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            report.process.wait(REPORT_TIMEOUT)
+        if report.stop() != 0:
             print(f"demo: no report.html: {report.epitaph()}", file=sys.stderr)
 
 
 class Stall:
-    """Stops the gateway in the middle of a run, for as long as asked, and lets it go on.
-
-    Attributes:
-        done_ns: when it was stopped and let go, in ns since the Unix epoch.
-    """
+    """Stops the gateway in the middle of a run, for as long as asked, and lets it go on."""
 
     def __init__(self, gateway: Child, seconds: float) -> None:
         self._gateway = gateway
         self._seconds = seconds
         self._next: list[tuple[float, int]] = []
-        self.done_ns: list[int] = []
+        self._done_ns: list[int] = []
 
     def plan(self, delay: float) -> None:
         """Fix the two moments, counted from now."""
@@ -252,7 +259,13 @@ class Stall:
         """Do what is due."""
         while self._next and time.monotonic() >= self._next[0][0]:
             self._gateway.signal(self._next.pop(0)[1])
-            self.done_ns.append(time.time_ns())
+            self._done_ns.append(time.time_ns())
+
+    def window_ns(self) -> tuple[int, int] | None:
+        """From when to when it was stopped, ns since the Unix epoch; None if never."""
+        if not self._done_ns:
+            return None
+        return self._done_ns[0], self._done_ns[1] if len(self._done_ns) > 1 else time.time_ns()
 
 
 def short_folder() -> str | None:

@@ -78,10 +78,10 @@ def reach(
         with run.episode(**facts, randomization=info["randomization"]) as episode:
             truncated = False
             while not truncated:
-                action = link.act(**observation, sim_time=info["steps"] * dt)
-                before = observation
+                seen, moment = observation, info["steps"] * dt
+                action = link.act(**seen, sim_time=moment)
                 observation, _, _, truncated, info = env.step(action["delta"])
-                note(episode, before, action, env.unwrapped.reach.target, info["steps"] * dt)
+                note(episode, seen, moment, action, env.unwrapped.reach.target)
                 progress.step(index, action)
                 rate.sleep()
             episode.finish(
@@ -95,9 +95,9 @@ def reach(
 def note(
     episode: EpisodeRecorder,
     observation: Mapping[str, Any],
+    sim_time: float,
     action: Any,
     target: Any,
-    sim_time: float,
 ) -> None:
     """Record one step: what was seen, what was commanded, where it came from, what it cost."""
     episode.append(

@@ -48,6 +48,7 @@ note("environ", json.dumps(dict(os.environ)))
 READY = (
     PROBE
     + """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 print("listening", option("--listen"), flush=True)
 print("ready", flush=True)
 """
@@ -56,6 +57,9 @@ print("ready", flush=True)
 GATEWAYS = {
     "good": READY + "time.sleep(1000)\n",
     "dies": READY + "sys.stderr.write('out of ideas\\n'); time.sleep(0.3); sys.exit(9)\n",
+    "sulks": READY
+    + "signal.signal(signal.SIGTERM, lambda *_: sys.exit('left in anger'))\ntime.sleep(1000)\n",
+    "silent": PROBE + "sys.stderr.write('no words for it\\n'); os.close(1); time.sleep(1000)\n",
     "never": PROBE + "sys.stderr.write('no such model\\n'); sys.exit(4)\n",
     "stubborn": READY + "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)\n",
 }

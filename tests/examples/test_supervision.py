@@ -104,6 +104,8 @@ def test_a_side_starts_in_a_clean_environment(demo: Path, place: Path) -> None:
     ("gateway", "sim", "said"),
     [
         ("never", "good", ["before it was ready", "ended with status 4", "no such model"]),
+        ("silent", "good", ["before it was ready", "no words for it"]),
+        ("sulks", "good", ["told to end", "ended with status 1", "left in anger"]),
         ("dies", "endless", ["in the middle of the run", "ended with status 9", "out of ideas"]),
         ("good", "fails", ["the simulator", "ended with status 7"]),
         ("good", "short", ["the simulator", "ended with status 0"]),
