@@ -444,3 +444,14 @@ def test_an_increment_of_exactly_the_way_to_the_bound(contracts: Any, path: str)
             ):
                 sent = gate.admit({"a": way}, {"q": pose}, T).arrays["a"]
                 assert np.all(pose + sent >= -1e-6) and np.all(pose + sent <= 0.3)
+
+
+@pytest.mark.parametrize("semantics", ["position", "delta"])
+def test_a_step_of_exactly_the_rate_passes_as_it_is(
+    contracts: Any, path: str, semantics: str
+) -> None:
+    contract = contracts.one(semantics, limits=contracts.box(low=-1, high=1, max_rate=3.125))
+    admission = gate_of(contract, f32(0, 0, 0)).admit({"a": f32(0.125, -0.125, 0)}, {}, T)
+    assert 3.125 * DT == 0.125
+    assert admission.arrays["a"][0].tolist() == [0.125, -0.125, 0]
+    assert admission.rate_limited == 0

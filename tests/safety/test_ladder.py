@@ -224,3 +224,13 @@ def test_any_history(rule: str, history: list[tuple[Event, int]]) -> None:
             assert event is Event.VALID
         assert (ladder.cause == "") or ladder.level is not N
     assert ladder.misses <= 1 + len(history)
+
+
+def test_a_quarter_of_a_period_early_is_on_time() -> None:
+    ladder, now = ladder_at(B, "manual")
+    ladder.miss(now + T - T // 4 - 1)
+    assert ladder.misses == 1
+    ladder.miss(now + T - T // 4)
+    assert ladder.misses == 2
+    ladder.miss(now + 2 * T - T // 4 - 1)  # the next is due two periods on, not sooner
+    assert ladder.misses == 2
