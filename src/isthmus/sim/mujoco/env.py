@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from ...contract import Contract
 from .kinematics import joint_limits
 from .randomization import RandomizationRanges
 from .reach import EPISODE_STEPS, Reach
@@ -89,6 +90,11 @@ class RoArmReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):  # type: i
         self.action_space = action_space()
         self._view = (width, height, camera)
         self.reach = Reach(randomize=randomize, ranges=ranges)
+
+    @property
+    def contract(self) -> Contract:
+        """What this environment sends and takes; `isthmus contract from-gym` asks for it."""
+        return contract()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
