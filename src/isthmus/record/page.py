@@ -67,7 +67,8 @@ def _goals(view: View) -> str:
         return ""
     cards = []
     for index, scene in enumerate(view.scenes):
-        gap = float(scene.distance[-1]) * 1e3
+        facts = view.episodes[index].facts
+        gap = float(facts.get("distance", scene.distance[-1])) * 1e3
         good = view.reached(index)
         words = "reached" if good else "not reached"
         picture = portrait(scene, len(scene) - 1, f"Goal {index + 1}, {words}, {gap:.0f} mm away")

@@ -39,7 +39,6 @@ def playback_data(view: View) -> str:
     steps = len(q)
     blank = np.zeros(steps)
     status = view.status if len(view.status) else blank
-    miss = view.miss if len(view.miss) else blank
     total = view.total_ms if len(view.total_ms) else blank
     data = {
         "steps": steps,
@@ -61,7 +60,6 @@ def playback_data(view: View) -> str:
         "q": _packed(q * 1e4, "<i2"),
         "act_us": _packed(total * 1e3, "<u4"),
         "status": _packed(status, "u1"),
-        "miss": _packed(miss, "u1"),
     }
     # "<" never appears raw, so no text in the data can end the script element.
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -14,7 +14,6 @@
   const q = unpack(run.q, Int16Array);                // 0.1 mrad
   const act = unpack(run.act_us, Uint32Array);        // us
   const status = unpack(run.status, Uint8Array);
-  const missed = unpack(run.miss, Uint8Array);
   const count = run.parts.length, joints = run.joints.names.length;
   const byId = (id) => document.getElementById(id);
   const slider = byId("scrub"), button = byId("play");
@@ -165,8 +164,8 @@
     byId("now-gap").textContent = (gap * 1000).toFixed(gap < 0.1 ? 1 : 0);
     byId("now-gap").className = gap <= run.goal_radius ? "there" : "";
     byId("now-time").textContent = `${((step - episode.start) * run.dt).toFixed(2)} s`;
-    byId("now-status").textContent = missed[step] ? "missed" : run.statuses[status[step]];
-    byId("now-status").className = missed[step] || status[step] ? "alarm" : "";
+    byId("now-status").textContent = run.statuses[status[step]];
+    byId("now-status").className = status[step] ? "alarm" : "";
     byId("now-act").textContent = `${(act[step] / 1000).toFixed(2)} ms`;
     for (let j = 0; j < joints; j++) {
       const value = q[step * joints + j] / 1e4, low = run.joints.low[j], high = run.joints.high[j];
