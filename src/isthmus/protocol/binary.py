@@ -95,7 +95,8 @@ class BinaryFramer:
             return None
         size = self._frame_size(self.memory)
         if self._end < size:
-            self._grow(size)
+            if self._end == self.memory.nbytes:  # room follows what came, not what was announced
+                self._grow(min(size, 2 * self._end))
             return None
         self._taken = size
         return self.memory[:size]
@@ -135,15 +136,39 @@ class _Views:
         self.layout = layout
         self.memory: memoryview | None = None
         self.blocks: list[dict[str, NDArray[Any]]] = []
-        self.regions: list[NDArray[Any]] = []
+        self.regions: list[list[NDArray[Any]]] = []
+        self.used = 1
+        self.booleans = any(s.dtype == np.bool_ for block in layout.blocks for s in block.slots)
 
     def over(self, memory: memoryview) -> _Views:
         if memory is not self.memory:
             body = memory[HEADER_SIZE : HEADER_SIZE + self.layout.size]
             self.blocks = [block.views(body) for block in self.layout.blocks]
-            self.regions = self.layout.blocks[0].float_regions(body)
+            self.regions = [block.float_regions(body) for block in self.layout.blocks]
             self.memory = memory
         return self
+
+    def finite(self) -> bool:
+        """True if every float of the blocks last written or read is finite.
+
+        An alarm may come from large numbers whose sum overflows, or from what lies between two
+        arrays: it is confirmed array by array.
+        """
+        for block, regions in zip(self.blocks[: self.used], self.regions, strict=False):
+            if _suspicious(regions) and not all(_finite(array) for array in block.values()):
+                return False
+        return True
+
+    def check_booleans(self, used: int) -> None:
+        """Refuse a byte that is neither 0 nor 1: numpy takes it now for one, now for the other.
+
+        Raises:
+            RemoteProtocolError: there is such a byte.
+        """
+        for block in self.blocks[:used]:
+            for name, array in block.items():
+                if array.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
+                    raise RemoteProtocolError(f"field {name!r}: a byte of a bool is not 0 or 1")
 
     def drop(self) -> None:
         self.memory = None
@@ -237,6 +262,7 @@ class BinaryCodec:
         body = blocks[count - 1].end
         memory = reserve(HEADER_SIZE + views.layout.size + len(tail))
         views.over(memory)
+        views.used = count
         _fill(views.blocks[0], message.arrays)
         if count > 1:
             _fill(views.blocks[1], message.training or {})
@@ -303,6 +329,8 @@ class BinaryCodec:
             raise RemoteProtocolError(
                 f"checksum of header and tail is {found:#010x}, the frame says {crc:#010x}"
             )
+        if abs(sim_time) > _LONGEST:  # NaN, which says that there is none, is not
+            raise RemoteProtocolError(f"sim_time of {sim_time} s is no time")
         if tail_len:
             content = strictjson.loads(tail)
         if kind == _ACTION:
@@ -315,12 +343,15 @@ class BinaryCodec:
                     f"an action with outcome {Outcome(outcome).name} has {body_len} bytes of "
                     f"arrays; expected {expected}"
                 )
+            if views.booleans and body_len:
+                views.check_booleans(1)
             action = Action(
                 views.blocks[0] if body_len else {}, seq, epoch, outcome, a, b, c, d, sim_time,
                 send_ns, wall_ns,
             )  # fmt: skip
             if content:
                 action = action._replace(**_optional(content, _ACTION_TAIL, action))
+                action = action._replace(clipped=tuple(action.clipped))
             return action
         if kind == _OBSERVATION:
             views = self._check_step(frame, self._observation, flags, body_len, interface, body_crc)
@@ -331,6 +362,9 @@ class BinaryCodec:
                     f"an observation with {count} blocks of arrays has {body_len} bytes; this "
                     f"session's blocks end at {', '.join(str(block.end) for block in blocks)}"
                 )
+            views.used = count
+            if views.booleans:
+                views.check_booleans(count)
             observation = Observation(
                 views.blocks[0],
                 seq,
@@ -381,7 +415,7 @@ class BinaryCodec:
     def finite(self, kind: Kind) -> bool:
         """True if every float of the last decoded Observation or Action is finite."""
         views = self._observation if kind == _OBSERVATION else self._action
-        return all_finite((views or self._bound(None)).regions)
+        return (views or self._bound(None)).finite()
 
     def _bound(self, views: _Views | None) -> _Views:
         if views is None:
@@ -390,22 +424,32 @@ class BinaryCodec:
 
 
 _NAN = float("nan")
+_LONGEST = 1e15
+"""Seconds of sim_time that are believed."""
+_BLOCKS = {0: 1, int(Flag.TRAINING): 2, int(Flag.TRAINING | Flag.FINAL): 3}
+"""Flags of an observation, the checksum's apart -> blocks of arrays in its body."""
 _SMALL = 128
 """Numbers up to which Python's own sum is faster than a call into numpy."""
 _QUIET = partial(np.errstate, all="ignore")
 
 
 def _count_blocks(flags: int) -> int:
-    if flags & ~(Flag.BODY_CRC | Flag.TRAINING | Flag.FINAL):
-        raise RemoteProtocolError(f"unknown flags {flags:#x}")
-    return 3 if flags & Flag.FINAL else 2 if flags & Flag.TRAINING else 1
+    count = _BLOCKS.get(flags & ~Flag.BODY_CRC)
+    if count is None:
+        raise RemoteProtocolError(f"unknown flags {flags:#x} of an observation")
+    return count
 
 
 def all_finite(regions: list[NDArray[Any]]) -> bool:
-    """True if every number of the flat float arrays is finite.
+    """True if every number of the flat float arrays is finite."""
+    return not _suspicious(regions) or all(_finite(region) for region in regions)
+
+
+def _suspicious(regions: list[NDArray[Any]]) -> bool:
+    """False if every number of the flat float arrays is finite, else probably True.
 
     A sum, or for large arrays a dot product, finds NaN and infinity in one pass without a
-    temporary; because large finite numbers overflow it too, an alarm is confirmed the slow way.
+    temporary; large finite numbers overflow it too.
     """
     for region in regions:
         if region.size <= _SMALL:
@@ -413,9 +457,13 @@ def all_finite(regions: list[NDArray[Any]]) -> bool:
         else:
             with _QUIET():
                 total = float(region.dot(region))
-        if total - total != 0.0 and not np.isfinite(region).all():
-            return False
-    return True
+        if total - total != 0.0:
+            return True
+    return False
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _fill(views: Mapping[str, NDArray[Any]], arrays: Arrays) -> None:
@@ -435,7 +483,7 @@ def _seal(memory: memoryview, tail_at: int, tail: bytes) -> int:
 
 def _tail(message: Observation | Action, names: tuple[str, ...]) -> bytes:
     found = {name: getattr(message, name) for name in names}
-    tail = strictjson.dumps({name: value for name, value in found.items() if value})
+    tail = strictjson.dumps({n: v for n, v in found.items() if v or isinstance(v, dict)})
     if len(tail) > MAX_TAIL:
         raise LocalProtocolError(
             f"{type(message).__name__} has {len(tail)} bytes beside its arrays; at most {MAX_TAIL}",

@@ -30,7 +30,7 @@ from .messages import (
     Observation,
     Welcome,
 )
-from .states import Machine, Role, State
+from .states import ROWS, Event, Machine, Role, State
 
 __all__ = ["ClientProtocol", "Codec", "raise_peer_error"]
 
@@ -92,16 +92,16 @@ class ClientProtocol:
                 f"question {self._open_seq} is still open; one question at a time"
             )
         kind = KINDS[type(question)]
-        before = self.machine.state
-        self.machine.sent(kind)
-        if kind is not Kind.ATTACH:
-            self._before = before
-            seq = question.seq if again else self.seq + 1
-            question = question._replace(seq=seq, epoch=self.epoch)
-            self.seq = seq
-            self._open_seq = seq
-            self._given_up = False
-        return self.codec.encode(question, reserve)
+        if kind is Kind.ATTACH:
+            self.machine.sent(kind)
+            return self.codec.encode(question, reserve)
+        seq = question.seq if again else self.seq + 1
+        question = question._replace(seq=seq, epoch=self.epoch)
+        if isinstance(question, Observation):
+            return self.ask_observation(question, reserve)
+        size = self.codec.encode(question, reserve)  # first: what fails here was never asked
+        self._opened(kind, seq)
+        return size
 
     def ask_observation(self, observation: Observation, reserve: Reserve) -> int:
         """`ask`, for the step's hot path: the caller has set seq and epoch.
@@ -116,24 +116,36 @@ class ClientProtocol:
         size = self.codec.encode_observation(observation, reserve)
         if not self.codec.finite(_OBSERVATION):
             raise ObservationError("the observation holds NaN or infinity; it was not sent")
-        self._before = self.machine.state
-        self.machine.sent(_OBSERVATION)
-        self.seq = self._open_seq = observation.seq
-        self._given_up = False
+        self._opened(_OBSERVATION, observation.seq)
         return size
+
+    def _opened(self, kind: Kind, seq: int) -> None:
+        before = self.machine.state
+        self.machine.sent(kind)
+        self._before = before
+        self.seq = self._open_seq = seq
+        self._given_up = False
 
     def resume(self, lost: ClientProtocol) -> None:
         """Stand where `lost`, this session's last connection, stood before its open question.
 
-        Call it after a Welcome that says `resumed`; the open question is then asked again.
+        Call it after a Welcome that says `resumed`, once this connection has settled on its
+        transport; the open question, if there was one, is then asked again.
         """
-        if lost.waiting:
-            self.machine.state = lost._before
+        state = lost._before if lost.waiting else lost.machine.state
+        if state in _RESUMABLE:
+            self.machine.state = state
+
+    def stay(self) -> None:
+        """The move to shared memory came to nothing before it was answered: go on as before."""
+        if self.machine.state in _UPGRADING:
+            self.machine.state = ROWS[self.machine.state, Event.ERROR]
 
     def tell(self, message: Message, reserve: Reserve) -> int:
         """Encode a message that needs no answer (Telemetry, Bye)."""
+        size = self.codec.encode(message, reserve)
         self.machine.sent(KINDS[type(message)])
-        return self.codec.encode(message, reserve)
+        return size
 
     def give_up(self) -> None:
         """Nobody waits for the open question's answer any more; it will be dropped."""
@@ -184,6 +196,10 @@ _OBSERVATION = Kind.OBSERVATION
 _ACTION = Kind.ACTION
 _GREETING = frozenset((State.GREETING, State.DRIVEN_GREETING))
 _UPGRADING = frozenset((State.UPGRADING, State.DRIVEN_UPGRADING))
+_RESUMABLE = frozenset(
+    (State.DRIVEN_READY, State.DRIVEN_RESETTING, State.DRIVEN_ACTING, State.DRIVEN_CALLED)
+)
+"""Where a link may stand between an answer and its next question, the start apart."""
 
 
 def raise_peer_error(answer: ErrorAnswer) -> None:

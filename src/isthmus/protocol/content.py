@@ -108,8 +108,13 @@ def to_content(message: Message) -> dict[str, Any]:
     return {
         name: value
         for name, value in message._asdict().items()
-        if name not in _IN_HEADER and not (name in defaults and value == defaults[name])
+        if name not in _IN_HEADER and not (name in defaults and _same(value, defaults[name]))
     }
+
+
+def _same(value: Any, default: Any) -> bool:
+    """True if a value can be left out. The type first: an array's comparison is no truth value."""
+    return type(value) is type(default) and bool(value == default)
 
 
 def from_content(kind: Kind, content: dict[str, Any], seq: int, epoch: int) -> Message:

@@ -11,6 +11,7 @@ with one format string per contract, made once.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ _TYPES: dict[Kind, str] = {
 _KINDS = {word: kind for kind, word in _TYPES.items()}
 _FORMATS = {"float16": "%.5g", "float32": "%.9g", "float64": "%.17g"}
 _MAX_INT = 1 << 63
+_NUMBER_BYTES = 32
 
 _RENAMED: dict[Kind, dict[str, str]] = {
     Kind.PONG: {"wall_ns": "ts"},
@@ -92,7 +94,8 @@ class JsonCodec:
         fields: list[Field] = [*contract.observation, *contract.action]
         fields += [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
         self._writers = {field.name: _Writer(field, num_envs) for field in fields}
-        self.framer.limit = MAX_LINE
+        numbers = sum(field.width for field in fields) * (2 if training else 1) * num_envs
+        self.framer.limit = min(MAX_LINE, MAX_HANDSHAKE + _NUMBER_BYTES * numbers)
 
     def release(self) -> None:
         """Nothing of a transport's memory is kept here."""
@@ -122,9 +125,9 @@ class JsonCodec:
 
     def _write(self, line: bytes, message: Message, reserve: Reserve) -> int:
         size = len(line)
-        if size > MAX_LINE:
+        if size > self.framer.limit:
             raise LocalProtocolError(
-                f"{type(message).__name__} is a line of {size} bytes; at most {MAX_LINE}. "
+                f"{type(message).__name__} is a line of {size} bytes; at most {self.framer.limit}. "
                 "Use the binary codec",
                 code="too_large",
             )
@@ -309,8 +312,9 @@ class JsonCodec:
         _flatten(field, data[field.name], shape, numbers)
         try:
             with np.errstate(over="raise"):
-                array = np.array(numbers, np.float64 if field.is_float else None)
-                array = array.astype(field.numpy_dtype, casting="unsafe")
+                # Whole numbers never by way of float64, which has not room for all of them.
+                array = np.array(numbers, np.float64 if field.is_float else field.numpy_dtype)
+                array = array.astype(field.numpy_dtype, casting="unsafe", copy=False)
         except (OverflowError, FloatingPointError, ValueError) as exc:
             raise RemoteProtocolError(
                 f"field {field.name!r}: a number does not fit {field.dtype}"
@@ -330,23 +334,29 @@ class _Writer:
         self._name = field.name
         shape = (num_envs, *field.shape) if num_envs > 1 else field.shape
         spec = _FORMATS.get(field.dtype, "%d")
+        if field.dtype == "bool":
+            spec = "%s"
         self._boolean = field.dtype == "bool"
+        self._float = field.is_float
         for size in reversed(shape):
             spec = "[" + ",".join([spec] * size) + "]"
-        self._format = _text_key(field.name) + spec
+        self._key, self._format = _text_key(field.name), spec
 
     def pair(self, arrays: Arrays) -> str:
         values = arrays[self._name].ravel().tolist()
         if self._boolean:
-            words = tuple("true" if value else "false" for value in values)
-            return self._format.replace("%d", "%s") % words
+            return self._key + self._format % tuple("true" if v else "false" for v in values)
         text = self._format % tuple(values)
-        if "n" in text[len(self._name) + 3 :]:  # nan or inf
-            raise ObservationError(f"field {self._name!r} holds NaN or infinity")
-        return text
+        if self._float:
+            if "n" in text:  # nan or inf
+                raise ObservationError(f"field {self._name!r} holds NaN or infinity")
+            if "-0" in text:
+                text = _MINUS_ZERO.sub("-0.0", text)  # or it comes back as a whole number, 0
+        return self._key + text
 
 
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+_MINUS_ZERO = re.compile(r"(?<!e)-0(?=[],]|$)")
 
 
 def _flatten(field: Field, value: Any, shape: tuple[int, ...], into: list[Any]) -> None:
@@ -455,7 +465,7 @@ def _word(value: Mapping[str, Any], name: str) -> str:
 
 
 def _text_key(name: str) -> str:
-    return strictjson.dumps({name: 0}).decode("ascii")[1:-2].replace("%", "%%")
+    return strictjson.dumps({name: 0}).decode("ascii")[1:-2]
 
 
 def _text(name: str, value: str) -> str:

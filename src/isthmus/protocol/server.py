@@ -32,12 +32,14 @@ class Memory:
         before: state in which it was taken.
         after: state in which its answer left the conversation.
         answer: its answer, if it was given and sessions of this kind repeat answers.
+        pending: True while it is being worked on; the answer may leave by a later connection.
     """
 
     seq: int = 0
     before: State = State.START
     after: State = State.START
     answer: Answer | None = None
+    pending: bool = False
 
 
 class ServerProtocol:
@@ -109,20 +111,30 @@ class ServerProtocol:
             raise RemoteProtocolError(
                 f"question {seq} came while {self.open_seq} is open; one question at a time"
             )
+        if seq == memory.seq and memory.before is not State.START:
+            return self._take_again(kind)
         if self._resuming:
-            self.machine.state = memory.before if seq == memory.seq else memory.after
+            self.machine.state = memory.after
             self._resuming = False
-        if seq == memory.seq and memory.answer is None and memory.before is not State.START:
-            self.stale += 1
-            return False
         before = self.machine.state
         self.machine.received(kind)
-        self.repeat = seq == memory.seq and memory.answer is not None
         memory.seq = self.open_seq = seq
         memory.before = before
-        if not self.repeat:
-            memory.answer = None
+        memory.answer = None
+        memory.pending = True
         return True
+
+    def _take_again(self, kind: Kind) -> bool:
+        memory = self.memory
+        if memory.answer is None and not memory.pending:
+            self.stale += 1  # answered, and not to be repeated
+            return False
+        self.machine.state = memory.before
+        self.machine.received(kind)
+        self._resuming = False
+        self.open_seq = memory.seq
+        self.repeat = memory.answer is not None
+        return self.repeat  # else whoever works on it already will answer by this connection
 
     def answer(self, answer: Answer, reserve: Reserve, *, keep: bool = False) -> int:
         """Encode the answer to the open question; returns the frame's length.
@@ -138,16 +150,26 @@ class ServerProtocol:
         """
         if self.open_seq is None:
             raise LocalProtocolError(f"{type(answer).__name__} without an open question")
-        kind = KINDS[type(answer)]
-        self.machine.sent(kind)
         if answer.seq != self.open_seq or answer.epoch != self.epoch:
             answer = answer._replace(seq=self.open_seq, epoch=self.epoch)
-        self.open_seq = None
-        self.memory.after = self.machine.state
-        self.memory.answer = answer if keep else None
         if isinstance(answer, Action):
-            return self.codec.encode_action(answer, reserve)
-        return self.codec.encode(answer, reserve)
+            size = self.codec.encode_action(answer, reserve)
+        else:
+            size = self.codec.encode(answer, reserve)
+        self.machine.sent(KINDS[type(answer)])  # last: what fails here leaves the question open
+        self.open_seq = None
+        memory = self.memory
+        memory.after = self.machine.state
+        memory.answer = answer if keep else None
+        memory.pending = False
+        return size
+
+    def abandon(self) -> None:
+        """Nobody will answer the open question: if it comes again, it is as good as new."""
+        if self.open_seq is not None:
+            memory = self.memory
+            memory.seq, memory.after, memory.pending = self.open_seq - 1, memory.before, False
+            self.open_seq = None
 
     def answer_again(self, reserve: Reserve) -> int:
         """Repeat the remembered answer to a question that came twice."""
@@ -168,7 +190,7 @@ class ServerProtocol:
         """
         if self.open_seq is not None:
             error = error._replace(seq=self.open_seq, epoch=self.epoch)
-        self.open_seq = None
+        self.abandon()
         if self.machine.state in _UPGRADING:
             self.machine.sent(Kind.ERROR)
         return self.codec.encode(error, reserve)
