@@ -455,3 +455,16 @@ def test_a_step_of_exactly_the_rate_passes_as_it_is(
     assert 3.125 * DT == 0.125
     assert admission.arrays["a"][0].tolist() == [0.125, -0.125, 0]
     assert admission.rate_limited == 0
+
+
+@pytest.mark.parametrize("reference", ["target", "measured"])
+def test_a_locked_joint_takes_no_increment(contracts: Any, path: str, reference: str) -> None:
+    contract = contracts.one(
+        "delta", limits=contracts.box(low=0.3, high=0.3), dtype="float64", reference=reference
+    )
+    gate = Gate(contract)
+    pose = np.array([[0.3, 0.25, 0.35]])
+    pose = pose.astype(F32) if reference == "target" else pose
+    gate.seed({"q": pose})
+    sent = gate.admit({"a": np.array([[0.1, 0.1, -0.1]])}, {"q": pose}, T).arrays["a"]
+    assert sent[0] == pytest.approx([0, 0.05, -0.05], abs=1e-7)
