@@ -414,6 +414,7 @@ class Engine:
         self.sessions.discard(session)
         self._newcomers.pop(session, None)
         self._backlog.discard(session)
+        session.protocol.abandon()
         session.protocol.codec.release()
         session.transport.close()
         if not self._accepting:
