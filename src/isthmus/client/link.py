@@ -15,10 +15,12 @@ an exception.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from time import monotonic_ns, time_ns
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +31,14 @@ from ..contract.joints import JointMap
 from ..errors import (
     ConnectionLostError,
     ContractError,
+    DeadlineError,
     Error,
     InferenceError,
     LocalProtocolError,
     ObservationError,
     ProtocolError,
 )
+from ..protocol.bounds import MAX_TEXT
 from ..protocol.client import raise_peer_error
 from ..protocol.messages import NAN, Answer, ErrorAnswer, Kind, Observation, Outcome
 from ..protocol.messages import Action as ActionMessage
@@ -44,6 +48,7 @@ from ..telemetry import LatencyRecorder
 from .action import STAGES, Action, Timing
 from .margin import ReturnMargin
 from .observer import Observer
+from .poses import Poses
 from .reconnect import Reconnector
 
 __all__ = ["Link"]
@@ -54,6 +59,8 @@ RESERVE_NS = 300_000
 """Of each deadline this much is kept for the return of `act` itself."""
 
 _UNKNOWN = (-1,) * (len(STAGES) - 1)
+
+_LATEST = 1e15
 
 GIVE_UP_NS = 500_000_000
 """A question that stays open for this long after its miss is given up with its connection."""
@@ -91,6 +98,7 @@ class Link:
         self._deadline_ns = deadline_ns
         self._observer = Observer(channel.contract, num_envs, joints)
         self._scatter = joints if joints is not None and not joints.is_identity else None
+        self._poses = Poses(channel.contract)
         self._guard = Guard(channel.contract, self._rows, rearm=rearm)
         self._margin = ReturnMargin()
         self._latency = LatencyRecorder(STAGES)
@@ -101,9 +109,11 @@ class Link:
         self._steps = self._reconnects = self._overruns = 0
         self._causes: dict[str, int] = {}
         self._warned = ""
-        self._closed = False
+        self._closed = ""
+        self._stale = 0
         self._transport = channel.transport.name
         self._note = channel.note
+        _OPEN.add(self)
 
     # what a program calls -----------------------------------------------------------------
 
@@ -135,20 +145,26 @@ class Link:
             ObservationError: a field is missing, unknown, of the wrong shape or dtype.
             ConnectionLostError: lockstep only: the gateway is gone.
             PeerError, InferenceError: lockstep only: the gateway or policy failed.
+            ContractError: the deadline is no time.
+            DeadlineError: lockstep only: the gateway gave up.
             LocalProtocolError: the link is closed.
         """
         started = monotonic_ns()
         if observation is not None:
-            fields = {**observation, **fields}
+            fields = _joined(observation, fields)
         if self._closed:
-            raise LocalProtocolError("the link is closed")
+            raise LocalProtocolError(self._closed)
         arrays = self._observer.arrays(fields)
-        moment = NAN if sim_time is None else float(sim_time)
+        moment = NAN if sim_time is None else _moment(sim_time)
+        if rand_hash:
+            _check_hash(rand_hash)
         if self.pacing == "lockstep":
             return self._act_in_lockstep(started, arrays, moment, rand_hash or "")
-        span = self._deadline_ns if deadline is None else int(deadline * 1e9)
+        span = self._deadline_ns if deadline is None else _span_ns(deadline)
         limit = started + span - min(RESERVE_NS, span // 4)
         answer, cause, sent, received = self._ask(started, arrays, moment, rand_hash or "", limit)
+        if answer is not None and received - started > span:
+            answer, cause = None, "deadline"  # it was read, but too late
         decision = self._guard.apply(
             received,
             answer.arrays if answer is not None else None,
@@ -159,7 +175,7 @@ class Link:
         self._steps += 1
         if decision.cause:
             self._causes[decision.cause] = self._causes.get(decision.cause, 0) + 1
-        action = self._action(decision, answer, fields, started, sent, received)
+        action = self._action(decision, answer, started, sent, received)
         if action.timing.total > span:
             self._overruns += 1
         return action
@@ -176,7 +192,10 @@ class Link:
 
         Raises:
             ContractError: the mask has another shape or dtype.
+            LocalProtocolError: the link is closed.
         """
+        if self._closed:
+            raise LocalProtocolError(self._closed)
         rows = None if mask is None else np.asarray(mask)
         if rows is not None and (rows.shape != (self._rows,) or rows.dtype != np.bool_):
             raise ContractError(
@@ -184,7 +203,7 @@ class Link:
             )
         self._guard.reset(monotonic_ns(), mask=rows)
         self._sim_time = NAN
-        self._reset = {} if rows is None else {"mask": rows.tolist()}
+        self._reset = _also_reset(self._reset, rows)
         if seed is not None:
             self._reset["seed"] = int(seed)
 
@@ -196,12 +215,22 @@ class Link:
         """Say goodbye and give everything back. May be called twice."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = "the link is closed"
+        _OPEN.discard(self)
         if self._reconnector is not None:
             self._reconnector.close()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close("the link closed")
+
+    def _forked(self) -> None:
+        """In a forked child: the parent goes on with the conversation; say nothing."""
+        self._closed = "this link belongs to the parent process; connect again in this one"
+        if self._reconnector is not None:
+            self._reconnector.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.abandon()
 
     def __enter__(self) -> Link:
         """The link itself."""
@@ -263,7 +292,7 @@ class Link:
             "causes": dict(self._causes),
             "reconnects": self._reconnects,
             "overruns": self._overruns,
-            "stale": channel.protocol.stale if channel is not None else 0,
+            "stale": self._stale + (channel.protocol.stale if channel is not None else 0),
             "transport": self._transport,
             "transport_note": self._note,
             "deadline_us": self._deadline_ns / 1e3,
@@ -350,6 +379,7 @@ class Link:
         log.warning("connection lost: %s; connecting again", why)
         channel, self._channel = self._channel, None
         if channel is not None:
+            self._stale += channel.protocol.stale
             channel.abandon()
 
     def _reconnect(self, now: int) -> Channel | None:
@@ -385,13 +415,15 @@ class Link:
             raise_peer_error(answer)
         if not isinstance(answer, ActionMessage):
             raise LocalProtocolError(f"unexpected {type(answer).__name__}")
+        if answer.outcome == Outcome.MISS:
+            raise DeadlineError("the gateway answered with a miss, which lockstep does not allow")
         if not channel.protocol.codec.finite(Kind.ACTION):
             raise InferenceError("the policy answered with NaN or infinity")
         found = {name: array.copy() for name, array in answer.arrays.items()}
         decision = Decision(found, "policy", "", 0, 0, False, Level.NORMAL)
         self._steps += 1
         self._record()
-        return self._action(decision, answer, {}, started, sent, received)
+        return self._action(decision, answer, started, sent, received)
 
     # answering the program ----------------------------------------------------------------
 
@@ -407,19 +439,18 @@ class Link:
         self,
         decision: Decision,
         answer: ActionMessage | None,
-        fields: Mapping[str, Any],
         started: int,
         sent: int,
         received: int,
     ) -> Action:
-        arrays = decision.arrays
+        arrays, robot_hold = decision.arrays, decision.robot_hold
         if self._scatter is not None:
-            arrays = {
-                name: self._scatter.scatter(name, array, self._measured(name, fields))
-                for name, array in arrays.items()
-            }
+            for name, array in arrays.items():
+                measured, known = self._poses.of(name, self._observer.robot)
+                arrays[name] = self._scatter.scatter(name, array, measured)
+                robot_hold = robot_hold or not known
         if self.num_envs is None:
-            arrays = {name: array[0] for name, array in arrays.items()}
+            arrays = {name: array[0, ...] for name, array in arrays.items()}
         now = monotonic_ns()
         seq, rand_hash = 0, ""
         if answer is None:
@@ -446,19 +477,63 @@ class Link:
             seq,
             decision.clipped,
             decision.rate_limited,
-            decision.robot_hold,
+            robot_hold,
             rand_hash,
         )
-
-    def _measured(self, name: str, fields: Mapping[str, Any]) -> NDArray[Any] | None:
-        field = next(f for f in self.contract.action if f.name == name)
-        if not field.measured_position or field.measured_position not in fields:
-            return None
-        measured = np.asarray(fields[field.measured_position])
-        return measured if self.num_envs is not None else measured[None]
 
     def _record(self) -> None:
         """Write the last step down; done while the next one is on the wire."""
         timing, self._unrecorded = self._unrecorded, None
         if timing is not None:
             self._latency.record(timing)
+
+
+def _joined(observation: object, fields: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(observation, Mapping):
+        raise ObservationError(
+            f"expected the observation as arrays by field name, got {type(observation).__name__}"
+        )
+    return {**observation, **fields}
+
+
+def _moment(sim_time: float) -> float:
+    """A simulation time, or NaN (unknown) for one that cannot be: beyond 30 million years."""
+    moment = float(sim_time)
+    return moment if -_LATEST < moment < _LATEST else NAN
+
+
+def _span_ns(deadline: float) -> int:
+    if not 0 < deadline < 3600:
+        raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
+    return int(deadline * 1e9)
+
+
+def _check_hash(rand_hash: object) -> None:
+    if not isinstance(rand_hash, str) or len(rand_hash) > MAX_TEXT:
+        raise ObservationError(
+            f"rand_hash: expected text of at most {MAX_TEXT} characters, got "
+            f"{type(rand_hash).__name__} {str(rand_hash)[:40]!r}"
+        )
+
+
+def _also_reset(pending: dict[str, Any] | None, rows: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """What travels with the next observation: every environment reset since the last one."""
+    if pending is None:
+        return {"mask": None if rows is None else rows.tolist()}
+    before = pending["mask"]
+    if rows is None or before is None:
+        return {**pending, "mask": None}
+    return {**pending, "mask": (rows | np.array(before)).tolist()}
+
+
+_OPEN: WeakSet[Link] = WeakSet()
+
+
+def _leave_in_child() -> None:
+    """A forked child must not speak into its parent's conversation."""
+    for link in list(_OPEN):
+        link._forked()
+    _OPEN.clear()
+
+
+os.register_at_fork(after_in_child=_leave_in_child)
