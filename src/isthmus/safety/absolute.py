@@ -27,7 +27,6 @@ class AbsoluteLimiter(Limiter):
         # against. A velocity does: the robot was told to stand still.
         self._starts_known = self.posed or field.semantics == "velocity"
         self._known = self._starts_known
-        self._speeds = np.zeros_like(bounds.low)
         super().__init__(field, bounds, num_envs)
         self._screen = None if self._loops else Screen(bounds, self.dtype, self.dtype)
         self._proposed: Any = None
@@ -49,8 +48,7 @@ class AbsoluteLimiter(Limiter):
     def _loop(self, flat: Numbers) -> tuple[int, int]:
         values = self._proposed = flat.tolist()
         steps = self._steps_list if self._known else [inf] * len(values)
-        speeds = [] if self.bounds.acceleration is None else self._speeds.tolist()
-        return limit_list(values, flat, self._sent, self._lists, steps, speeds, self._dt)
+        return limit_list(values, flat, self._sent, self._lists, steps, self._speeds, self._dt)
 
     def _batch(self, flat: Numbers, screen: Screen) -> tuple[int, int]:
         self._proposed = flat
@@ -69,16 +67,22 @@ class AbsoluteLimiter(Limiter):
     def commit(self) -> None:
         """See `Limiter.commit`."""
         if self.bounds.acceleration is not None and self._dt > 0:
-            self._speeds = (np.asarray(self._proposed, np.float64) - self.sent()) / self._dt
+            self._speeds = self._speed()
         if self._loops:
             self._sent = self._proposed
         else:
             self._sent[...] = self._proposed
         self._known = True
 
+    def _speed(self) -> Any:
+        dt, now = self._dt, self._proposed
+        if self._loops:
+            return [(y - p) / dt for y, p in zip(now, self._sent, strict=True)]
+        return (now.astype(np.float64) - self._sent) / dt
+
     def pause(self) -> None:
         """See `Limiter.pause`."""
-        self._speeds[...] = 0.0
+        self._speeds = self._zeros()
 
     def rested(self) -> None:
         """See `Limiter.rested`."""

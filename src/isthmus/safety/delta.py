@@ -27,7 +27,6 @@ class DeltaLimiter(Limiter):
         self._follows = field.reference == "measured"
         self.posed = bounds.bounded
         zeros = np.zeros_like(bounds.low)
-        self._speeds = zeros.copy()
         self._good: Any = np.full_like(zeros, np.nan)
         super().__init__(field, bounds, num_envs)
         self._base: Any = zeros.tolist() if self._loops else zeros
@@ -55,9 +54,8 @@ class DeltaLimiter(Limiter):
 
     def _loop(self, flat: Numbers) -> tuple[int, int]:
         values = self._values = flat.tolist()
-        speeds = [] if self.bounds.acceleration is None else self._speeds.tolist()
         return limit_deltas(
-            values, flat, self._base, self._lists, self._steps_list, speeds, self._dt
+            values, flat, self._base, self._lists, self._steps_list, self._speeds, self._dt
         )
 
     def _batch(self, flat: Numbers, screen: Screen) -> tuple[int, int]:
@@ -98,7 +96,11 @@ class DeltaLimiter(Limiter):
     def commit(self) -> None:
         """See `Limiter.commit`."""
         if self.bounds.acceleration is not None and self._dt > 0:
-            self._speeds = self._flat.astype(np.float64) / self._dt
+            dt = self._dt
+            if self._loops:
+                self._speeds = [d / dt for d in self._values]
+            else:
+                self._speeds = self._flat.astype(np.float64) / dt
         if not self.posed:
             return
         if self._loops:
@@ -131,7 +133,7 @@ class DeltaLimiter(Limiter):
 
     def pause(self) -> None:
         """See `Limiter.pause`."""
-        self._speeds[...] = 0.0
+        self._speeds = self._zeros()
 
     def rested(self) -> None:
         """See `Limiter.rested`; an increment of 0 leaves the target where it is."""

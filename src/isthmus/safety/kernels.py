@@ -29,7 +29,7 @@ __all__ = ["LOOP_MAX", "REJECTED", "Lists", "Screen", "limit_array", "limit_delt
 Floats = NDArray[np.float64]
 Numbers = NDArray[Any]
 
-LOOP_MAX = 16
+LOOP_MAX = 48
 """Up to this many values a Python loop beats numpy."""
 
 # Intermediate arrays of this many float64 stay in the cache and off the page allocator.
@@ -172,8 +172,13 @@ def _ease(d: float, room: float, speed: float, acceleration: float, dt: float) -
     # The speed v from which braking at `acceleration`, in steps of dt, covers exactly `room`:
     # v^2 / 2a + v dt / 2 = room. Without it a command would overshoot its goal and swing for ever.
     reach = (sqrt(half * half + 2 * acceleration * abs(room)) - half) * dt
+    if d > reach:
+        d = reach
+    elif d < -reach:
+        d = -reach
     change = acceleration * dt * dt
-    return min(max(min(max(d, -reach), reach), speed * dt - change), speed * dt + change)
+    least, most = speed * dt - change, speed * dt + change
+    return least if d < least else most if d > most else d
 
 
 def _towards(p: float, y: float, epsilon: float, tiny: float) -> float:

@@ -65,6 +65,7 @@ class Limiter(ABC):
         self._steps: Floats | None = None
         self._steps_list: list[float] = [inf] * bounds.low.size
         self._sent: Any = None
+        self._speeds: Any = self._zeros()
         self.forget(None)
 
     @abstractmethod
@@ -125,6 +126,10 @@ class Limiter(ABC):
     @abstractmethod
     def _store(self, command: Floats) -> None:
         """Remember float64 (num_envs * width,) as what was sent last."""
+
+    def _zeros(self) -> Any:
+        zeros = np.zeros_like(self.bounds.low)
+        return zeros.tolist() if self._loops else zeros
 
     def _rows(self, mask: Mask) -> Mask:
         return np.repeat(mask, self.bounds.low.size // mask.size)
