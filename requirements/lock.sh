@@ -28,5 +28,5 @@ compile numpy2.txt - <<<'numpy>=2'
 # PyTorch's builds differ by index in hash, local version and the accelerator's libraries they need.
 # So this lock pins versions without hashes, leaves those libraries to pip, and pip installs it.
 "$uv" pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-  --upgrade --constraint <(echo 'torch==2.13.0') --extra train pyproject.toml |
+  --upgrade --constraint <(echo 'torch==2.13.0') --extra train --extra dev pyproject.toml |
   sed -E 's/^(torch==[0-9.]+)\+.*/\1/; /^(cuda|nvidia|triton)[-=]/d' >requirements/train.txt
