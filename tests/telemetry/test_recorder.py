@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from isthmus.telemetry import STAGES, Counters, LatencyRecorder
+from isthmus.telemetry.recorder import FOLD
 
 
 def test_counts_each_stage() -> None:
@@ -37,3 +38,13 @@ def test_counters_name_what_they_count() -> None:
     counters.steps += 2
     assert counters.to_dict()["steps"] == 2
     assert set(counters.to_dict().values()) == {0, 2}
+
+
+def test_a_long_run_is_folded_on_the_way() -> None:
+    recorder = LatencyRecorder(("wire", "infer"))
+    steps = FOLD + FOLD // 2
+    for step in range(steps):
+        recorder.record((step, -1 if step % 2 else 7))
+    assert recorder.histograms["wire"].count == steps
+    assert recorder.histograms["wire"].total == sum(range(steps))
+    assert recorder.histograms["infer"].count == (steps + 1) // 2
