@@ -20,6 +20,7 @@
     ├── PolicyError
     │   ├── PolicyLoadError            a model or its manifest cannot be used
     │   └── InferenceError             a policy failed on an observation
+    ├── RecordError                    a run on disk is damaged, or a column does not fit
     ├── EnvironmentSetupError          an interpreter or environment is missing or broken
     └── MissingDependencyError         an optional package is needed and absent
 
@@ -45,6 +46,7 @@ __all__ = [
     "PolicyError",
     "PolicyLoadError",
     "ProtocolError",
+    "RecordError",
     "RefusedError",
     "RemoteProtocolError",
     "TransportError",
@@ -148,6 +150,10 @@ class PolicyLoadError(PolicyError):
 
 class InferenceError(PolicyError):
     """A policy failed on an observation."""
+
+
+class RecordError(Error):
+    """A run on disk is damaged, or what is to be recorded does not fit."""
 
 
 class EnvironmentSetupError(Error):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
+from ..errors import RecordError
 
 __all__ = ["Columns"]
 
@@ -33,7 +33,7 @@ class Columns:
             values: column name -> number, text or array; each array has one shape for ever.
 
         Raises:
-            Error: a column is missing, new, of another shape or dtype, or holds objects.
+            RecordError: a column is missing, new, of another shape or dtype, or holds objects.
         """
         row = {name: np.array(value) for name, value in values.items()}
         if self._length:
@@ -53,14 +53,14 @@ class Columns:
             return
         missing = sorted(self._rows.keys() - row.keys())
         added = sorted(row.keys() - self._rows.keys())
-        raise Error(
+        raise RecordError(
             f"step {self._length}: every step records the same columns as the first; "
             f"missing {missing}, new {added}"
         )
 
     def _check(self, name: str, value: NDArray[Any]) -> None:
         if value.dtype.kind not in _KINDS:
-            raise Error(
+            raise RecordError(
                 f"column {name!r}: expected numbers, booleans or text, got {value.dtype}; "
                 "record an array or a plain value"
             )
@@ -68,7 +68,7 @@ class Columns:
             return
         first = self._rows[name][0]
         if value.shape != first.shape or value.dtype.kind != first.dtype.kind:
-            raise Error(
+            raise RecordError(
                 f"column {name!r}: expected {first.dtype} {first.shape} as at the first step, "
                 f"got {value.dtype} {value.shape} at step {self._length}"
             )

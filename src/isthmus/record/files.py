@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
+from ..errors import RecordError
 
 __all__ = ["read_arrays", "read_json", "write_arrays", "write_json", "write_text"]
 
@@ -59,16 +59,18 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        Error: the file is missing, or is no JSON object.
+        RecordError: the file is missing, or is no JSON object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
-        raise Error(f"{path}: no such file; expected a run directory with {path.name}") from exc
+        raise RecordError(
+            f"{path}: no such file; expected a run directory with {path.name}"
+        ) from exc
     except ValueError as exc:
-        raise Error(f"{path}: not JSON: {exc}") from exc
+        raise RecordError(f"{path}: not JSON: {exc}") from exc
     if not isinstance(value, dict):
-        raise Error(f"{path}: expected a JSON object, got {type(value).__name__}")
+        raise RecordError(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
 
 
@@ -76,10 +78,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Read every array of an npz file.
 
     Raises:
-        Error: the file is no npz file, or holds pickled objects.
+        RecordError: the file is no npz file, or holds pickled objects.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError) as exc:
-        raise Error(f"{path}: not an episode: {exc}") from exc
+        raise RecordError(f"{path}: not an episode: {exc}") from exc

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
+from ..errors import RecordError
 
 __all__ = ["png"]
 
@@ -24,10 +24,10 @@ def png(pixels: NDArray[Any]) -> bytes:
         The bytes of a PNG file.
 
     Raises:
-        Error: another shape or dtype.
+        RecordError: another shape or dtype.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-        raise Error(f"expected uint8 (height, width, 3), got {pixels.dtype} {pixels.shape}")
+        raise RecordError(f"expected uint8 (height, width, 3), got {pixels.dtype} {pixels.shape}")
     height, width, _ = pixels.shape
     # Each row minus the row above it (filter 2): smooth pictures shrink to a third.
     above = np.vstack([np.zeros((1, width, 3), np.uint8), pixels[:-1]])

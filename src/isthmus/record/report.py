@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import Error
+from ..errors import RecordError
 from . import layout
 from .files import write_text
 from .page import page
@@ -28,11 +28,11 @@ def write_report(run: Run, scenes: Sequence[Scene] = (), stills: Sequence[Still]
         Where the page is.
 
     Raises:
-        Error: scenes and episodes do not match.
+        RecordError: scenes and episodes do not match.
     """
     episodes = run.episodes()
     if scenes and [len(s) for s in scenes] != [len(e) for e in episodes]:
-        raise Error(
+        raise RecordError(
             f"{run.path}: scenes of {[len(s) for s in scenes]} steps for episodes of "
             f"{[len(e) for e in episodes]}; prepare one scene per episode, one frame per step"
         )

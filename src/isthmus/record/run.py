@@ -71,7 +71,7 @@ class EpisodeRecorder:
         """Record one step; the first decides the columns.
 
         Raises:
-            Error: the columns, shapes or dtypes differ from the first step's.
+            RecordError: the columns, shapes or dtypes differ from the first step's.
         """
         self._columns.append(columns)
 
@@ -145,7 +145,7 @@ class Run:
         """Open a run, finished or not.
 
         Raises:
-            Error: there is no readable `meta.json`.
+            RecordError: there is no readable `meta.json`.
         """
         found = Path(path)
         return cls(found, read_json(found / layout.META))
@@ -160,7 +160,7 @@ class Run:
         """Every episode on disk, in order.
 
         Raises:
-            Error: an episode file is damaged.
+            RecordError: an episode file is damaged.
         """
         folder = self.path / layout.EPISODES
         paths = sorted(p for p in folder.iterdir() if layout.EPISODE_PATTERN.match(p.name))

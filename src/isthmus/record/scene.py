@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Error
+from ..errors import RecordError
 
 __all__ = ["KINDS", "Camera", "Part", "Scene"]
 
@@ -36,10 +36,10 @@ class Part:
     def __post_init__(self) -> None:
         """Check."""
         if self.kind not in KINDS:
-            raise Error(f"part kind {self.kind!r}: use one of {', '.join(KINDS)}")
+            raise RecordError(f"part kind {self.kind!r}: use one of {', '.join(KINDS)}")
         digits = self.colour[1:]
         if self.colour[:1] != "#" or len(digits) != 6 or not set(digits.lower()) <= _HEX:
-            raise Error(f"part colour {self.colour!r}: expected '#rrggbb'")
+            raise RecordError(f"part colour {self.colour!r}: expected '#rrggbb'")
 
 
 _HEX = frozenset("0123456789abcdef")
@@ -73,7 +73,7 @@ class Scene:
         }
         for name, (array, shape) in wanted.items():
             if array.shape != shape:
-                raise Error(f"scene {name}: expected shape {shape}, got {array.shape}")
+                raise RecordError(f"scene {name}: expected shape {shape}, got {array.shape}")
 
     def __len__(self) -> int:
         return len(self.tip)
