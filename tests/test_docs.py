@@ -1,0 +1,206 @@
+"""The pages say what is: links lead somewhere, commands and options exist, examples work.
+
+Pages that are about one part are tested beside that part; here is what holds for all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from isthmus.cli.main import COMMANDS, command_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(
+            page
+            for folder in ("docs", "examples", "training", "bench", "policies", "requirements")
+            for page in (ROOT / folder).rglob("*.md")
+            if "site-packages" not in page.parts
+        ),
+    ]
+)
+README, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@cache
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str | None = None) -> list[str]:
+    found = FENCE.findall(text(page))
+    return [code for kind, code in found if language is None or kind == language]
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", text(page))
+
+
+def links(page: Path) -> list[str]:
+    return [link for link in LINK.findall(prose(page)) if "://" not in link]
+
+
+def anchors(page: Path) -> set[str]:
+    """Make the names that headings get, as GitHub does."""
+    heads = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Yield what a reader may type: every line of code, and code inside a sentence."""
+    for code in blocks(page):
+        yield from code.splitlines()
+    yield from re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """Collect every option of a parser and of the parsers below it."""
+    found = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                found |= options(child)
+    return found
+
+
+def rows(page: Path, table: str) -> list[list[str]]:
+    """Read the cells of a marked table, without its head."""
+    (body,) = re.findall(rf"<!-- table: {table} -->\n((?:\|.*\n)+)", text(page))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_and_options_exist(page: Path) -> None:
+    for line in commands(page):
+        for command, rest in re.findall(r"(?:^|-m |bin/)isthmus ([a-z][\w-]*)(.*)", line):
+            assert command in COMMANDS, line
+            spoken = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest.partition("#")[0]))
+            assert spoken <= options(command_parser(command)), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    demo = (ROOT / "examples" / "roarm_reach" / "demo.py").read_text(encoding="utf-8")
+    for line in commands(page):
+        for target, rest in re.findall(r"(?:^|&& )make ([a-z]+)(.*)", line):
+            assert target in targets, line
+            if target == "demo":
+                assert all(f'"{word}"' in demo for word in re.findall(r"--[a-z-]+", rest)), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    assert not re.search(r"@@|TODO|FIXME|XXX|TBD", text(page))
+
+
+@pytest.mark.parametrize("page", [README, KOREAN], ids=name_of)
+def test_the_examples_of_the_readme_are_python(page: Path) -> None:
+    assert blocks(page, "python")
+    for code in blocks(page, "python"):
+        compile(code, name_of(page), "exec")
+
+
+def test_the_example_without_a_gateway_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    (code,) = (each for each in blocks(README, "python") if '"memory:' in each)
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "README.md", "exec"), {})
+    # A machine that is busy may make the first inference late; then it is the fallback's turn.
+    assert re.fullmatch(r"memory (policy|disarmed) \(6,\)\n", capsys.readouterr().out)
+
+
+def test_both_readmes_say_the_same() -> None:
+    assert blocks(README) == blocks(KOREAN)
+    assert len(anchors(README)) == len(anchors(KOREAN))
+    ours, theirs = set(links(README)), set(links(KOREAN))
+    assert ours - {"README.ko.md"} == theirs - {"README.md"}
+    cells = [[line.count("|") for line in text(page).splitlines()] for page in (README, KOREAN)]
+    assert sum(cells[0]) == sum(cells[1])
+
+
+def test_the_levels_are_those_the_architecture_test_holds() -> None:
+    source = ast.parse((ROOT / "tests" / "test_architecture.py").read_text(encoding="utf-8"))
+    (levels,) = (
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS"
+    )
+    package = ROOT / "src" / "isthmus"
+    built = {path.name for path in package.iterdir() if (path / "__init__.py").is_file()}
+    built |= {path.stem for path in package.glob("[!_]*.py")}
+    page = ROOT / "docs" / "ARCHITECTURE.md"
+    shown = {name.strip("`"): int(level) for level, name, _ in rows(page, "levels")}
+    assert shown == {name: levels[name] for name in built}
+    assert list(shown.values()) == sorted(shown.values())
+    (kept,) = re.findall(
+        r"^Places that are kept and still empty: (.*)\.$", text(page), re.MULTILINE
+    )
+    for name, level in re.findall(r"`(\w+)` \((\d)\)", kept):
+        assert name not in built and levels[name] == int(level)
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "adr"
+    pages = sorted(folder.glob("0*.md"))
+    assert [page.name[:4] for page in pages] == [f"{n:04}" for n in range(1, len(pages) + 1)]
+    index = re.findall(r"^\| \[(\d{4})\]\((.+?)\) \| (.+?) \|$", text(folder / "README.md"), re.M)
+    titles = [text(page).partition("\n")[0] for page in pages]
+    assert [(page.name, title) for page, title in zip(pages, titles, strict=True)] == [
+        (file, f"# {number}: {title}") for number, file, title in index
+    ]
+    for page in pages:
+        heads = re.findall(r"^## (.*)$", text(page), re.MULTILINE)
+        assert [head for head in heads if head in ("Context", "Decision", "Consequences")] == [
+            "Context",
+            "Decision",
+            "Consequences",
+        ], page.name
+
+
+def test_every_page_is_listed() -> None:
+    listing = ROOT / "docs" / "README.md"
+    targets = {(listing.parent / link).resolve() for link in links(listing)}
+    pages = {page for page in (ROOT / "docs").glob("*.md") if page != listing}
+    assert pages <= targets
+
+
+@pytest.mark.parametrize("image", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=name_of)
+def test_images_stand_alone(image: Path) -> None:
+    root = ET.parse(image).getroot()
+    assert root.get("viewBox") and root.get("role") == "img"
+    for node in root.iter():
+        assert not node.tag.endswith(("script", "image", "foreignObject"))
+        assert not any(key.endswith("href") or key.startswith("on") for key in node.attrib)
+    assert "url(http" not in image.read_text(encoding="utf-8")
