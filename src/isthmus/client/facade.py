@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..contract.joints import JointMap
 from ..contract.text import loads
-from ..errors import ConnectError, ContractError, RefusedError
+from ..errors import ConnectError, ConnectionLostError, ContractError, RefusedError
 from ..policy.inprocess import InProcess
 from ..policy.load import load
 from ..policy.reception import facts
@@ -21,6 +22,7 @@ from ..protocol.bounds import PACINGS, WIRE_VERSION
 from ..protocol.messages import Hello, Welcome
 from ..transport import Address, parse
 from ..transport.sockets import resolve
+from ..version import VERSION
 from .link import Link
 from .reconnect import Reconnector
 
@@ -76,14 +78,14 @@ def connect(
         raise ContractError(f"pacing {pacing!r}: use one of {', '.join(PACINGS)}")
     if codec not in _CODECS:
         raise ContractError(f"codec {codec!r}: use one of {', '.join(_CODECS)}")
-    if num_envs is not None and (isinstance(num_envs, bool) or num_envs < 1):
-        raise ContractError(f"num_envs must be at least 1, got {num_envs!r}")
+    num_envs = _rows(num_envs)
     if deadline is not None and not 0 < deadline < 3600:
         raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
     ours = _read(contract)
     mapped: list[JointMap] = []
 
     def accept(welcome: Welcome) -> Contract:
+        nonlocal ours
         theirs = Contract.from_dict(welcome.contract)
         found = theirs
         if ours is not None:
@@ -92,11 +94,12 @@ def connect(
         found.check_pacing(chosen)
         if joints is not None:
             mapped[:] = [JointMap(found, joints)]
+        ours = found  # what was adopted once is what a gateway must have after a reconnect
         return found
 
     hello = Hello(
         WIRE_VERSION,
-        str(facts()["isthmus"]),
+        VERSION,
         ours.interface_hash if ours is not None else "",
         ours.to_dict() if ours is not None else None,
         policy or "",
@@ -140,7 +143,7 @@ def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
         left = until - time.monotonic()
         try:
             return complete(open_channel(dial, hello), max(left, 0.001), dial.address.url)
-        except (ConnectError, RefusedError) as exc:
+        except (ConnectError, ConnectionLostError, RefusedError) as exc:
             if isinstance(exc, RefusedError) and not exc.retryable:
                 raise
             left = until - time.monotonic()
@@ -168,6 +171,18 @@ def _in_memory(
     except BaseException:
         policy.close()
         raise
+
+
+def _rows(num_envs: object) -> int | None:
+    if num_envs is None:
+        return None
+    try:
+        rows = 0 if isinstance(num_envs, bool) else operator.index(num_envs)  # type: ignore[arg-type]
+    except TypeError:
+        rows = 0
+    if rows < 1:
+        raise ContractError(f"num_envs must be a whole number of at least 1, got {num_envs!r}")
+    return rows
 
 
 def _read(contract: Contract | str | os.PathLike[str] | None) -> Contract | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Channel, Dial, Opening, Wait, open_channel
-from ..errors import Error
+from ..errors import ConnectError, Error
 from ..protocol import ClientProtocol
 from ..protocol.messages import Hello
 
@@ -26,7 +26,12 @@ class Reconnector:
     def __init__(self, dial: Dial, hello: Hello, channel: Channel) -> None:
         """Come back to the gateway, and as the session, of `channel`."""
         self._dial = dial
-        self._hello = hello._replace(session=channel.welcome.session, token=channel.welcome.token)
+        self._hello = hello._replace(
+            session=channel.welcome.session,
+            token=channel.welcome.token,
+            interface_hash=channel.contract.interface_hash,
+            contract=channel.contract.to_dict(),
+        )
         self._lost: ClientProtocol = channel.protocol
         self._opening: Opening[Channel] | None = None
         self._wait: Wait | None = None
@@ -63,6 +68,9 @@ class Reconnector:
             return channel
         except Error as exc:
             self.error = exc
+            self._pause(now_ns)
+        except OSError as exc:  # no descriptor is left for another attempt, for now
+            self.error = ConnectError(f"cannot connect again: {exc.strerror}")
             self._pause(now_ns)
         return None
 
