@@ -17,13 +17,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import VERSION
+
 if TYPE_CHECKING:
     from isthmus import errors
     from isthmus.client import Link, Rate, connect
     from isthmus.contract import ActionField, Contract, Field, Limits
     from isthmus.errors import Error
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "ActionField",

@@ -17,6 +17,7 @@ from ..errors import ContractError, RefusedError
 from ..protocol.bounds import MAX_NUM_ENVS, PACINGS, WIRE_VERSION
 from ..protocol.layout import action_layout, observation_layout
 from ..protocol.messages import Hello, Welcome
+from ..version import VERSION
 from .base import Policy
 
 __all__ = ["accept", "facts", "find_policy", "welcome"]
@@ -93,7 +94,7 @@ def welcome(
     """The answer to a Hello that was accepted."""
     return Welcome(
         WIRE_VERSION,
-        _version(),
+        VERSION,
         session,
         token,
         policy.contract.to_dict(),
@@ -111,16 +112,10 @@ def facts() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "isthmus": _version(),
+        "isthmus": VERSION,
         "machine": platform.machine(),
         "system": platform.system(),
     }
-
-
-def _version() -> str:
-    from .. import __version__
-
-    return __version__
 
 
 def _mismatch(hello: Hello, policy: Policy) -> str:

@@ -25,6 +25,7 @@ from ..protocol.bounds import WIRE_VERSION
 from ..protocol.messages import Action, ErrorAnswer, Hello, Observation, Welcome
 from ..transport import parse
 from ..transport.sockets import resolve
+from ..version import VERSION
 from .base import Array, ArrayMap
 from .reception import facts
 
@@ -118,7 +119,7 @@ class RemotePolicy:
     def _open(self, rows: int) -> Channel:
         hello = Hello(
             WIRE_VERSION,
-            str(facts()["isthmus"]),
+            VERSION,
             num_envs=rows,
             facts=facts(),
         )
