@@ -11,13 +11,14 @@ import os
 import select
 import socket
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic_ns
 from typing import TypeVar
 
 from .contract import Contract
 from .errors import ConnectError, ConnectionLostError, RemoteProtocolError, UpgradeError
 from .protocol import BinaryCodec, ClientProtocol, Codec, JsonCodec
+from .protocol.binary import BinaryFramer
 from .protocol.bounds import WIRE_VERSION
 from .protocol.messages import (
     Answer,
@@ -31,7 +32,7 @@ from .protocol.messages import (
     Welcome,
 )
 from .transport.address import Address
-from .transport.base import Transport, Waiter
+from .transport.base import Transport, Waiter, is_ready
 from .transport.descriptors import receive_with_descriptors
 from .transport.memory import Handler, MemoryTransport
 from .transport.segment import Segment, boot_id, can_share
@@ -53,9 +54,8 @@ class Wait:
 
     def ready(self, timeout: float = 0.0) -> bool:
         """True once it need not wait any more; looks for at most `timeout` seconds."""
-        readers, writers = ((), (self.sock,)) if self.for_writing else ((self.sock,), ())
-        found = select.select(readers, writers, (), timeout)
-        return bool(found[0] or found[1])
+        events = select.POLLOUT if self.for_writing else select.POLLIN
+        return is_ready(self.sock.fileno(), events, timeout)
 
 
 @dataclass(frozen=True)
@@ -276,17 +276,19 @@ def open_channel(
             )
         contract = dial.accept(welcome)
         protocol.bind(contract, hello.num_envs)
-        if lost is not None and welcome.resumed:
-            protocol.resume(lost)
-    except BaseException:
-        transport.close()
-        raise
-    try:
         moved, note = yield from _upgrade(dial, protocol, transport, welcome)
+    except _TooLateError as exc:
+        codec.release()
+        transport.close()
+        channel = yield from open_channel(replace(dial, upgrade=False), hello, lost=lost)
+        channel.note = str(exc)
+        return channel
     except BaseException:
         codec.release()
         transport.close()
         raise
+    if lost is not None and welcome.resumed:
+        protocol.resume(lost)
     return Channel(protocol, moved, welcome, contract, note)
 
 
@@ -297,13 +299,17 @@ def open_in_memory(
     codec = BinaryCodec()
     transport = MemoryTransport(handler, codec.framer)
     protocol = ClientProtocol(codec, epoch=hello.epoch)
-    transport.send(protocol.greet(hello, transport.reserve))
-    frame = transport.poll()
-    welcome = protocol.receive(frame) if frame is not None else None
-    if not isinstance(welcome, Welcome):
-        raise RemoteProtocolError("the policy in this process did not answer the handshake")
-    contract = accept(welcome)
-    protocol.bind(contract, hello.num_envs)
+    try:
+        transport.send(protocol.greet(hello, transport.reserve))
+        frame = transport.poll()
+        welcome = protocol.receive(frame) if frame is not None else None
+        if not isinstance(welcome, Welcome):
+            raise RemoteProtocolError("the policy in this process did not answer the handshake")
+        contract = accept(welcome)
+        protocol.bind(contract, hello.num_envs)
+    except BaseException:
+        transport.close()
+        raise
     return Channel(protocol, transport, welcome, contract)
 
 
@@ -321,6 +327,10 @@ def _receiving(transport: StreamTransport) -> Opening[memoryview]:
         yield Wait(transport.socket, False)
 
 
+class _TooLateError(UpgradeError):
+    """The gateway has moved already and has closed the old connection, but we cannot follow."""
+
+
 def _upgrade(
     dial: Dial, protocol: ClientProtocol, transport: StreamTransport, welcome: Welcome
 ) -> Opening[tuple[Transport, str]]:
@@ -334,6 +344,9 @@ def _upgrade(
                 f"{dial.address.url} cannot use shared memory: {exc}. "
                 f"Use unix:{dial.address.path} to go without"
             ) from exc
+        if isinstance(exc, _TooLateError):
+            raise
+        protocol.stay()
         return transport, str(exc)
     transport.close()
     return moved, ""
@@ -352,10 +365,12 @@ def _attach(dial: Dial, protocol: ClientProtocol, welcome: Welcome) -> Opening[S
         raise UpgradeError(reason)
     where = dial.where
     if dial.address.scheme == "tcp":
-        where = str(offer.get("path", "")).replace("@", "\0", 1)
+        path = str(offer.get("path", ""))
+        where = "\0" + path[1:] if path.startswith("@") else path
     sock = begin_connect(socket.AF_UNIX, where)
     codec = protocol.codec
-    stream = StreamTransport(sock, "unix", codec.framer)
+    framer = BinaryFramer()  # its own: bytes of two connections must not meet
+    stream = StreamTransport(sock, "unix", framer)
     descriptors: list[int] = []
     try:
         peer = peer_of(sock)
@@ -365,10 +380,12 @@ def _attach(dial: Dial, protocol: ClientProtocol, welcome: Welcome) -> Opening[S
         yield from _sending(stream, protocol.ask(question, stream.reserve))
         frame: memoryview | None = None
         while frame is None:
-            count, found = receive_with_descriptors(sock, codec.framer.space())
+            count, found = receive_with_descriptors(sock, framer.space())
             descriptors += found
-            codec.framer.received(count)
-            frame = codec.framer.next_frame()
+            if len(descriptors) > 3:
+                raise UpgradeError("more descriptors came than a segment has")
+            framer.received(count)
+            frame = framer.next_frame()
             if frame is None:
                 yield Wait(sock, False)
         answer = protocol.receive(frame)
@@ -377,7 +394,10 @@ def _attach(dial: Dial, protocol: ClientProtocol, welcome: Welcome) -> Opening[S
         if not isinstance(answer, Attached):
             raise UpgradeError("the gateway did not answer the request for shared memory")
         taken, descriptors = descriptors, []
-        segment = Segment.attach(taken, answer.question_size, answer.answer_size)
+        try:
+            segment = Segment.attach(taken, answer.question_size, answer.answer_size)
+        except UpgradeError as exc:
+            raise _TooLateError(str(exc)) from exc
     except BaseException:
         for descriptor in descriptors:
             os.close(descriptor)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ..errors import AddressError
@@ -62,9 +63,12 @@ def parse(url: str) -> Address:
     path = rest[2:] if rest.startswith("//") else rest
     if not path:
         raise AddressError(f"the address {url!r} has no path; expected {scheme}:PATH")
-    if scheme != "memory" and len(path.encode()) > MAX_PATH:
+    size = len(os.fsencode(path))
+    if "\0" in path[1:]:
+        raise AddressError(f"the path in {url!r} holds a NUL character")
+    if scheme != "memory" and size > MAX_PATH:
         raise AddressError(
-            f"the socket path in {url!r} has {len(path.encode())} bytes; the system takes at "
+            f"the socket path in {url!r} has {size} bytes; the system takes at "
             f"most {MAX_PATH}. Use a shorter or a relative path"
         )
     return Address(scheme, path=path)

@@ -14,7 +14,10 @@ from typing import Protocol
 
 from ..protocol.framer import Framer
 
-__all__ = ["Transport", "Waiter", "wait_for"]
+__all__ = ["Transport", "Waiter", "is_ready", "wait_for"]
+
+_SELECTABLE = 1024
+"""select takes descriptors below this only; a simulator may have thousands of files open."""
 
 
 class Transport(Protocol):
@@ -94,8 +97,23 @@ def wait_for(epoll: select.epoll, deadline_ns: int | None, most: int) -> list[tu
             return found
         left = deadline_ns - monotonic_ns()
     if left > 0:
+        if epoll.fileno() >= _SELECTABLE:
+            return epoll.poll(left / 1e9, most)  # up to a millisecond late
         select.select((epoll,), (), (), left / 1e9)
     return epoll.poll(0, most)
+
+
+def is_ready(descriptor: int, events: int, timeout: float = 0.0) -> bool:
+    """True once one descriptor has one of these poll events, or has failed.
+
+    Args:
+        descriptor: what to look at.
+        events: of `select.poll`.
+        timeout: seconds to wait at most, rounded up to a millisecond.
+    """
+    poller = select.poll()
+    poller.register(descriptor, events)
+    return bool(poller.poll(timeout * 1e3))
 
 
 class Waiter:
@@ -119,8 +137,7 @@ class Waiter:
     def wait_writable(self, deadline_ns: int) -> bool:
         """True if the transport can take more bytes; False once `deadline_ns` has passed."""
         left = deadline_ns - monotonic_ns()
-        descriptor = self._descriptors[0][0]
-        return bool(left > 0 and select.select((), (descriptor,), (), left / 1e9)[1])
+        return left > 0 and is_ready(self._descriptors[0][0], select.POLLOUT, left / 1e9)
 
     def close(self) -> None:
         """Stop watching."""

@@ -16,6 +16,7 @@ side). The doorbells are eventfds; a ring means "look", and the head says what i
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
@@ -30,7 +31,8 @@ __all__ = ["Segment", "boot_id", "can_share"]
 PAGE = 4096
 ANSWER_HEAD = 64
 _MAX_SLOT = 1 << 31
-_SEALS = 0x1 | 0x2 | 0x4  # F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW
+_F_SEAL_SEAL, _F_SEAL_SHRINK, _F_SEAL_GROW = 0x1, 0x2, 0x4
+_SEALS = _F_SEAL_SEAL | _F_SEAL_SHRINK | _F_SEAL_GROW
 _F_ADD_SEALS = 1033
 _F_GET_SEALS = 1034
 _MFD_CLOEXEC, _MFD_ALLOW_SEALING = 0x1, 0x2
@@ -165,7 +167,12 @@ def _anonymous() -> tuple[int, bool]:
     """
     create = getattr(os, "memfd_create", None)
     if create is not None:
-        return create("isthmus", _MFD_CLOEXEC | _MFD_ALLOW_SEALING), True
+        try:
+            return create("isthmus", _MFD_CLOEXEC | _MFD_ALLOW_SEALING), True
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSYS, errno.EPERM):  # a sandbox may forbid it
+                raise
+            return _unlinked_file(), False
     number = _MEMFD_SYSCALL.get(platform.machine())
     if number is not None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -183,12 +190,18 @@ def _unlinked_file() -> int:
 
 
 def _cannot_shrink(descriptor: int) -> bool:
-    """True if sealed, or if it is an unlinked file of our own user, the announced last resort."""
+    """True if sealed, or if it is an unlinked file of our own user, the announced last resort.
+
+    A file in /dev/shm can be asked for seals too: it has the one that forbids to set any.
+    """
     try:
-        return bool(fcntl.fcntl(descriptor, _F_GET_SEALS) & 0x2)
+        seals = fcntl.fcntl(descriptor, _F_GET_SEALS)
     except OSError:
+        seals = _F_SEAL_SEAL
+    if seals == _F_SEAL_SEAL:
         found = os.fstat(descriptor)
         return found.st_nlink == 0 and found.st_uid == os.geteuid()
+    return bool(seals & _F_SEAL_SHRINK)
 
 
 def _close_all(descriptors: list[int]) -> None:

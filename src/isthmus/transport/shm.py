@@ -2,13 +2,18 @@
 
 Theory of operation. The writer copies its frame into its slot, then writes the head (length, then
 count), then rings. The reader, woken, looks at the head; a count it has not seen is a new frame,
-which it copies into private memory before anything is believed.
+which it copies into private memory before anything is believed. Each word of the head is read
+once: whoever writes there could change it between two looks.
+
+A slot is written again only after something came back, which shows that it was read. A frame that
+follows before that (a goodbye behind an answer) goes by the socket, as one larger than the slot
+does.
 
 Is the frame whole when the head is seen? On x86-64 stores become visible in order, so a new count
 means a whole frame, and an edge-triggered eventfd need not even be read. Elsewhere the ring (a
 system call that releases) and the read of the eventfd (one that acquires) are the only fence that
 Python has: there the reader counts the rings it has read, and believes the head only up to that
-many frames. `_readable` decides.
+many frames. `poll` decides.
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from collections.abc import Sequence
 
 from ..errors import ConnectionLostError, RemoteProtocolError
 from ..protocol.framer import Framer
+from .base import is_ready
+from .forked import release_in_child
 from .segment import ANSWER_HEAD, Segment
 from .stream import StreamTransport
 
@@ -69,6 +76,8 @@ class ShmTransport:
         self._seen = 0
         self._rings = 0
         self._by_socket = False
+        self._slot_is_free = True
+        release_in_child(self)
 
     def use(self, framer: Framer) -> None:
         """Receive through this framer from now on."""
@@ -76,14 +85,15 @@ class ShmTransport:
         self.stream.use(framer)
 
     def reserve(self, size: int) -> memoryview:
-        """The slot, or the socket's memory for a frame that is larger."""
-        self._by_socket = size > self._out.nbytes
+        """The slot, or the socket's memory if the slot is too small or perhaps not read yet."""
+        self._by_socket = size > self._out.nbytes or not self._slot_is_free
         return self.stream.reserve(size) if self._by_socket else self._out
 
     def send(self, size: int) -> bool:
         """Publish the slot and ring."""
         if self._by_socket:
             return self.stream.send(size)
+        self._slot_is_free = False
         head = self._out_head
         head[1] = size
         self._written += 1
@@ -100,32 +110,31 @@ class ShmTransport:
 
     def poll(self) -> memoryview | None:
         """A frame from the slot, copied, or one from the socket."""
-        if self._readable():
-            self._seen = self._in_head[0]
+        if not self._ordered:
+            self._collect_rings()
+        count = self._in_head[0]
+        if count != self._seen and (self._ordered or count <= self._rings):
+            self._seen = count
             size = self._in_head[1]
             if size > self._in.nbytes:
                 raise RemoteProtocolError(
                     f"a frame of {size} bytes is announced in a slot of {self._in.nbytes}",
                     code="too_large",
                 )
+            self._slot_is_free = True
             return self._framer.place(self._in[:size])
-        if self._peer_is_dead():
+        if self._peer_descriptor is not None and is_ready(self._peer_descriptor, select.POLLIN):
             raise ConnectionLostError("the peer's process ended")
-        return self.stream.poll()
+        frame = self.stream.poll()
+        if frame is not None:
+            self._slot_is_free = True
+        return frame
 
-    def _readable(self) -> bool:
-        if not self._ordered:
-            try:
-                self._rings += os.eventfd_read(self._in_bell)
-            except BlockingIOError:
-                pass  # no ring since the last look
-            if self._in_head[0] > self._rings:
-                return False
-        return bool(self._in_head[0] != self._seen)
-
-    def _peer_is_dead(self) -> bool:
-        number = self._peer_descriptor
-        return number is not None and bool(select.select((number,), (), (), 0)[0])
+    def _collect_rings(self) -> None:
+        try:
+            self._rings += os.eventfd_read(self._in_bell)
+        except BlockingIOError:
+            pass  # no ring since the last look
 
     def buffered(self) -> bool:
         """True if the socket's framer holds more; a frame in the slot always rings."""
@@ -141,10 +150,14 @@ class ShmTransport:
 
     def close(self) -> None:
         """Close socket and descriptors, and let the mapping go."""
+        self.stream.close()
+        self.forked()
+
+    def forked(self) -> None:
+        """In a forked child: give our part of the segment back without a word to the peer."""
         segment, self._segment = self._segment, None
         if segment is None:
             return
-        self.stream.close()
         empty = memoryview(b"")
         self._out = self._in = empty
         self._out_head = self._in_head = memoryview(bytearray(16)).cast("Q")

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from ..errors import AddressError, ConnectError, TransportError
 from .address import Address
+from .base import is_ready
+from .forked import release_in_child
 
 __all__ = ["Listener", "Peer", "begin_connect", "finish_connect", "listen", "peer_of", "resolve"]
 
 BACKLOG = 128
 USER_TIMEOUT_MS = 10_000
-_PEER = struct.Struct("3i")
+_PEER = struct.Struct("iII")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def begin_connect(family: socket.AddressFamily, where: object) -> socket.socket:
     except OSError as exc:
         sock.close()
         raise ConnectError(_why(exc)) from exc
+    except (TypeError, ValueError) as exc:  # a path the peer named, which can be any text
+        sock.close()
+        raise ConnectError(f"{where!r} is no address: {exc}") from exc
     return sock
 
 
@@ -98,7 +103,7 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
 
-@dataclass
+@dataclass(eq=False)
 class Listener:
     """A bound, listening, non-blocking socket.
 
@@ -109,6 +114,10 @@ class Listener:
     address: Address
     sock: socket.socket
     _lock: int | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """See to it that no child goes on listening when we are gone."""
+        release_in_child(self)
 
     def accept(self) -> socket.socket | None:
         """The next connection, or None.
@@ -133,6 +142,13 @@ class Listener:
             for path in (self.address.path, _lock_path(self.address.path)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
+            os.close(self._lock)
+            self._lock = None
+
+    def forked(self) -> None:
+        """In a forked child: the path and its lock stay the parent's."""
+        self.sock.close()
+        if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
@@ -255,4 +271,4 @@ def _why(exc: OSError) -> str:
 
 def writable(sock: socket.socket) -> bool:
     """True once a connection attempt has ended."""
-    return bool(select.select((), (sock,), (), 0)[1])
+    return is_ready(sock.fileno(), select.POLLOUT)

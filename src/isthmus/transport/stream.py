@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 from collections.abc import Sequence
-from weakref import WeakSet
 
 from ..errors import ConnectionLostError
 from ..protocol.framer import Framer
+from .forked import release_in_child
 
 __all__ = ["StreamTransport"]
 
 _INITIAL = 4096
+_MOST_KEPT = 1 << 20
+"""Bytes that may wait for a peer that does not read before another frame is refused."""
+_MOST_READS = 16
+"""Reads without a frame before others get their turn."""
 
 
 class StreamTransport:
@@ -28,8 +31,7 @@ class StreamTransport:
         self._framer = framer
         self._memory = memoryview(bytearray(_INITIAL))
         self._kept: memoryview | None = None
-        self._closed = False
-        _OPEN.add(self)
+        release_in_child(self)
 
     def use(self, framer: Framer) -> None:
         """Receive through this framer from now on; nothing may be left in the old one."""
@@ -37,7 +39,7 @@ class StreamTransport:
 
     def reserve(self, size: int) -> memoryview:
         """Memory to write the next frame into."""
-        if self._kept is not None:
+        if self._kept is not None and self._kept.obj is self._memory.obj:
             # What is left of the last frame must leave before this one: move it out of the way.
             self._kept = memoryview(bytes(self._kept))
         if size > self._memory.nbytes:
@@ -45,11 +47,18 @@ class StreamTransport:
         return self._memory
 
     def send(self, size: int) -> bool:
-        """Send the first `size` bytes of the reserved memory."""
+        """Send the first `size` bytes of the reserved memory.
+
+        Raises:
+            ConnectionLostError: the peer is gone, or has not read for far too long.
+        """
         frame = self._memory[:size]
-        if self._kept is not None:
+        if self._kept is not None and not self.flush():
+            waiting = self._kept.nbytes
+            if waiting > _MOST_KEPT:
+                raise ConnectionLostError(f"the peer does not read; {waiting} bytes wait for it")
             self._kept = memoryview(bytes(self._kept) + bytes(frame))
-            return self.flush()
+            return False
         try:
             sent = self.socket.send(frame)
         except BlockingIOError:
@@ -75,9 +84,9 @@ class StreamTransport:
         return True
 
     def poll(self) -> memoryview | None:
-        """A whole frame if one is there."""
+        """A whole frame if one is there, or if a few reads complete it."""
         framer = self._framer
-        while True:
+        for _ in range(_MOST_READS):
             frame = framer.next_frame()
             if frame is not None:
                 return frame
@@ -90,6 +99,7 @@ class StreamTransport:
             if not count:
                 raise ConnectionLostError("the peer closed the connection")
             framer.received(count)
+        return framer.next_frame()
 
     def buffered(self) -> bool:
         """True if bytes that came behind the last frame wait in memory."""
@@ -101,29 +111,12 @@ class StreamTransport:
 
     def close(self) -> None:
         """Close the socket."""
-        if not self._closed:
-            self._closed = True
-            _OPEN.discard(self)
-            self.socket.close()
+        self.socket.close()
 
     def detach(self) -> socket.socket:
-        """Give the socket away; this transport is closed without closing it."""
-        self._closed = True
-        _OPEN.discard(self)
-        return self.socket
+        """Give the socket away; closing this transport does not close it any more."""
+        return socket.socket(fileno=self.socket.detach())
 
     def forked(self) -> None:
         """In a forked child: let go of the descriptor without a word to the peer."""
-        self.close()
-
-
-_OPEN: WeakSet[StreamTransport] = WeakSet()
-
-
-def _close_in_child() -> None:
-    """A forked child must not keep connections open, or the parent's death is never seen."""
-    for transport in list(_OPEN):
-        transport.forked()
-
-
-os.register_at_fork(after_in_child=_close_in_child)
+        self.socket.close()
