@@ -66,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    if args.deadline_ms < 0 or args.max_sessions < 1 or args.threads < 1:
-        raise PolicyLoadError("--deadline-ms, --max-sessions and --threads must be positive")
+    if not 0 <= args.deadline_ms < 3.6e6 or args.max_sessions < 1 or args.threads < 1:
+        raise PolicyLoadError(
+            "--max-sessions and --threads must be at least 1, --deadline-ms from 0 to an hour; got "
+            f"{args.max_sessions}, {args.threads}, {args.deadline_ms:g}"
+        )
     policies = _load(args)
     listeners: list[Listener] = []
     engine = None
@@ -99,20 +102,29 @@ def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: engine.stop())
     for policy in policies:
-        print(
+        _say(
             f"policy {policy.name} ({policy.kind}) executor {engine.executors[policy.name]} "
             f"interface {policy.contract.interface_hash}"
         )
     for listener in shown:
-        print(f"listening {listener.address.url}")
-    print("ready", flush=True)
+        _say(f"listening {listener.address.url}")
+    _say("ready")
     engine.run()
     done = engine.counters
-    print(
+    _say(
         f"closed: {done.sessions} sessions, {done.answered} actions, {done.misses} misses, "
-        f"{done.errors} errors",
-        flush=True,
+        f"{done.errors} errors"
     )
+
+
+def _say(line: str) -> None:
+    """Tell whoever listens; a gateway serves on when nobody does."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _load(args: argparse.Namespace) -> dict[str, Policy]:

@@ -17,7 +17,7 @@ from ..contract.text import loads
 from ..errors import ConnectError, ConnectionLostError, ContractError, RefusedError
 from ..policy.inprocess import InProcess
 from ..policy.load import load
-from ..policy.reception import facts
+from ..policy.reception import DEADLINE_SHARE, facts
 from ..protocol.bounds import PACINGS, WIRE_VERSION
 from ..protocol.messages import Hello, Welcome
 from ..transport import Address, parse
@@ -30,7 +30,6 @@ __all__ = ["connect"]
 
 log = logging.getLogger("isthmus.link")
 
-DEADLINE_SHARE = 0.8
 _CODECS = ("binary", "json")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..contract import Contract
-from ..errors import InferenceError, RefusedError
+from ..errors import InferenceError
 from ..policy.base import Policy
-from ..policy.reception import find_policy
+from ..policy.reception import DEADLINE_SHARE, find_policy
 from ..policy.step import StepArrays
 from ..protocol.messages import (
     Action,
@@ -31,10 +31,10 @@ from ..protocol.messages import (
 from ..safety import Guard
 from .session import Job, Session
 
-__all__ = ["DEADLINE_SHARE", "Answers", "Counters"]
+__all__ = ["Answers", "Counters"]
 
-DEADLINE_SHARE = 0.8
-"""Part of control_dt that is the deadline where nobody names one."""
+LONGEST_NS = 3_600_000_000_000
+"""Of a budget this much counts; more is a mistake, or an attempt to overflow a clock."""
 
 
 @dataclass
@@ -58,6 +58,11 @@ class Counters:
         self.errors += 1
         self.by_code[code] = self.by_code.get(code, 0) + 1
 
+    def refuse(self, code: str) -> None:
+        """Count one refused connection."""
+        self.refused += 1
+        self.by_code[code] = self.by_code.get(code, 0) + 1
+
 
 class Answers:
     """Makes answers and counts them."""
@@ -74,11 +79,12 @@ class Answers:
     def expiry(self, session: Session, observation: Observation, now_ns: int) -> int:
         """When a miss is answered instead; 0 = never."""
         hello = session.hello
+        budget_ns = min(observation.budget_ns, LONGEST_NS)
         if hello is not None:
-            waits = hello.pacing == "lockstep" or not observation.budget_ns
-            return 0 if waits else now_ns + observation.budget_ns
+            waits = hello.pacing == "lockstep" or not budget_ns
+            return 0 if waits else now_ns + budget_ns
         assert session.policy is not None  # noqa: S101
-        return now_ns + (observation.budget_ns or self.deadline_ns(session.policy.contract))
+        return now_ns + (budget_ns or self.deadline_ns(session.policy.contract))
 
     def admit_plain(self, session: Session, policies: Mapping[str, Policy]) -> None:
         """Take in a json client that sends no Hello.
@@ -94,10 +100,13 @@ class Answers:
         session.policy = policy
         session.arrays = StepArrays(policy, 1)
         session.guard = Guard(policy.contract, 1, rearm="auto" if _simulated(policy) else "manual")
-        session.name = f"json-{id(session):x}"
 
-    def begin_episode(self, session: Session, observation: Observation) -> None:
-        """A reset came with the observation: forget what the policy remembered."""
+    def begin_episode(self, session: Session, observation: Observation) -> str:
+        """A reset came with the observation: forget what the policy remembered.
+
+        Returns:
+            "", or what is wrong with the reset.
+        """
         assert session.arrays is not None and observation.reset is not None  # noqa: S101
         mask = observation.reset.get("mask")
         rows = session.arrays.num_envs
@@ -106,10 +115,11 @@ class Answers:
             or len(mask) != rows
             or not all(isinstance(row, bool) for row in mask)
         ):
-            raise RefusedError(
-                f"reset: 'mask' must be a list of {rows} booleans", code="schema_violation"
-            )
+            return f"reset: 'mask' must be a list of {rows} booleans"
         session.arrays.begin_episode(mask)
+        if session.guard is not None:
+            session.guard.reset(monotonic_ns())
+        return ""
 
     def of(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> Answer:
         """The answer to an inferred job: an action, a miss if it came too late, or an error."""
@@ -137,14 +147,14 @@ class Answers:
 
     def control(self, session: Session, message: Message) -> Answer:
         """The answer to a question that is no step."""
-        corr_id = getattr(message, "corr_id", "") or self._corr_id(session)
+        corr_id = getattr(message, "corr_id", "") or self.corr_id(session)
         if isinstance(message, Ping):
             return Pong(wall_ns=time_ns(), corr_id=corr_id)
         if isinstance(message, Ready):
             return Reset()
         if isinstance(message, Admin):
             if message.op == "get_counters":
-                return AdminAck(message.op, asdict(self._counters), wall_ns=time_ns())
+                return AdminAck(message.op, asdict(self._counters), 0, 0, time_ns(), corr_id)
             return ErrorAnswer(
                 "bad_admin_op",
                 f"unknown operation {message.op[:64]!r}; known: get_counters",
@@ -166,7 +176,7 @@ class Answers:
         observation = job.observation
         corr_id = observation.corr_id
         if not corr_id and job.session.is_json:
-            corr_id = self._corr_id(job.session)
+            corr_id = self.corr_id(job.session)
         protocol = job.session.protocol
         return Action(
             arrays,
@@ -203,10 +213,11 @@ class Answers:
     def _fault(self, job: Job, code: str, message: str) -> Answer:
         if job.session.guard is not None:
             job.session.guard.apply(monotonic_ns(), None, job.observation.arrays, None, code)
-        corr_id = job.observation.corr_id or self._corr_id(job.session)
+        corr_id = job.observation.corr_id or self.corr_id(job.session)
         return ErrorAnswer(code, message, retryable=True, corr_id=corr_id)
 
-    def _corr_id(self, session: Session) -> str:
+    def corr_id(self, session: Session) -> str:
+        """Joins a question and its answer where the client named nothing."""
         return f"{session.name}-{session.protocol.memory.seq}"
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import InferenceError
 from ..policy.base import Policy, allocate_action, allocate_observation
-from ..policy.step import StepArrays
+from ..policy.step import StepArrays, run
 from .session import Job
 
 __all__ = ["Batch", "answer_alone", "measure"]
@@ -98,7 +98,8 @@ class Batch:
 
     def _infer(self, start: int, end: int) -> InferenceError | None:
         try:
-            self.policy.infer(
+            run(
+                self.policy,
                 _part(self._observation, start, end),
                 _part(self._action, start, end),
                 _part(self._state, start, end),
@@ -129,7 +130,7 @@ def measure(policy: Policy, runs: int = 20) -> int:
     spans = []
     for _ in range(runs):
         start = monotonic_ns()
-        policy.infer(observation, action, state, next_state)
+        run(policy, observation, action, state, next_state)
         spans.append(monotonic_ns() - start)
         if sum(spans) > 2_000_000_000:  # a slow policy is known to be slow soon enough
             break

@@ -13,8 +13,10 @@ A fault of one session ends that session, after the pass, and touches no other.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import secrets
 import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +62,9 @@ __all__ = ["Engine", "Settings"]
 log = logging.getLogger("isthmus.gateway")
 
 _READ = select.EPOLLIN
-_GONE = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+_GONE = select.EPOLLHUP | select.EPOLLERR
+_TURN = 16
+"""Messages taken from one session in a pass, so that a flood cannot keep the others waiting."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,8 @@ class Engine:
 
     def stop(self) -> None:
         """End `run` after the pass at hand. May be called from a signal handler or thread."""
+        if self._stopping:
+            return
         self._stopping = True
         os.eventfd_write(self._wake, 1)
 
@@ -245,7 +251,9 @@ class Engine:
     def _read(self, session: Session) -> None:
         """Take what a session says, until it has asked something or said everything."""
         try:
-            while not session.closed and not session.busy:
+            for _ in range(_TURN):
+                if session.closed or session.busy or session.sending:
+                    return
                 frame = session.transport.poll()
                 if frame is None:
                     return
@@ -256,6 +264,8 @@ class Engine:
                     self._take(session, message)
                 elif message is not None:
                     self._act_on(session, message)
+            if not session.closed and session.transport.buffered():
+                self._backlog.add(session)
         except ConnectionLostError:
             self._end(session)
         except ProtocolError as exc:
@@ -272,14 +282,34 @@ class Engine:
         codec = session.protocol.codec
         if isinstance(codec, JsonCodec):
             if codec.kind_of(frame) is not Kind.HELLO:
-                self._answers.admit_plain(session, self._register.policies)
-                self._welcomed(session)
+                self._admit_plain(session, codec, frame)
             return False
         message = codec.decode(frame)
         if isinstance(message, Attach):
             self._attach(session, message)
             return True
         return False
+
+    def _admit_plain(self, session: Session, codec: JsonCodec, frame: memoryview) -> None:
+        try:
+            self._check_room(None)
+            self._answers.admit_plain(session, self._register.policies)
+        except RefusedError:
+            with contextlib.suppress(ProtocolError):
+                codec.decode(frame)  # for the corr_id, which the refusal must carry
+            raise
+        self._welcomed(session)
+
+    def _check_room(self, hello: Hello | None) -> None:
+        if len(self.sessions) - len(self._newcomers) < self.settings.max_sessions:
+            return
+        if hello is not None and self._register.is_back(hello):
+            return  # it takes the place of its former connection
+        raise RefusedError(
+            f"the gateway has {self.settings.max_sessions} sessions and takes no more",
+            code="too_many_sessions",
+            retryable=True,
+        )
 
     def _act_on(self, session: Session, message: Message) -> None:
         if isinstance(message, Hello):
@@ -297,7 +327,11 @@ class Engine:
         if arrays is None:
             raise ProtocolError("an observation came before the handshake")
         if observation.reset is not None:
-            self._answers.begin_episode(session, observation)
+            wrong = self._answers.begin_episode(session, observation)
+            if wrong:
+                corr_id = observation.corr_id or self._answers.corr_id(session)
+                self._send(session, ErrorAnswer("schema_violation", wrong, corr_id=corr_id))
+                return
         self.counters.observations += 1
         if not session.protocol.codec.finite(Kind.OBSERVATION):
             self._send(session, ErrorAnswer("not_finite", "the observation holds NaN or infinity"))
@@ -307,6 +341,7 @@ class Engine:
         self._jobs.append(Job(session, observation, self._now, decoded, expires))
 
     def _greet(self, session: Session, hello: Hello) -> None:
+        self._check_room(hello)
         sock = _socket_of(session)
         upgrade_at = self._upgrade_at if sock.family != socket.AF_UNIX else ""
         welcome = self._register.greet(session, hello, upgrade_at, peer_of(sock))
@@ -363,11 +398,17 @@ class Engine:
         except ConnectionLostError:
             self._end(session)
             return
+        except ProtocolError as exc:  # an answer that cannot be written down
+            log.warning("the answer to %s cannot be sent: %s", session.peer, exc)
+            self._complain(session, exc)
+            self._end(session)
+            return
         if isinstance(answer, ErrorAnswer):
             self.counters.error(answer.code)
 
     def _flush(self, session: Session, size: int) -> None:
         if not session.transport.send(size):
+            session.sending = True
             self._watch_session(session, writing=True)
             return
         if session.paused:
@@ -379,10 +420,7 @@ class Engine:
     def _complain(self, session: Session, exc: ProtocolError) -> None:
         """Tell a session what it did wrong; a json one may go on, for its lines are still lines."""
         goes_on = session.is_json and exc.code not in ("too_large", "superseded", "internal")
-        codec = session.protocol.codec
-        error = ErrorAnswer(exc.code, str(exc))
-        if isinstance(codec, JsonCodec):
-            error = error._replace(corr_id=codec.corr_id, seq=codec.seq)
+        error = self._addressed(session, ErrorAnswer(exc.code, str(exc)))
         self.counters.error(exc.code)
         try:
             size = session.protocol.refuse(error, session.transport.reserve)
@@ -395,14 +433,22 @@ class Engine:
             self._backlog.add(session)
 
     def _refuse(self, session: Session, exc: RefusedError) -> None:
-        self.counters.refused += 1
+        self.counters.refuse(exc.code)
         log.warning("refused %s: %s", session.peer, exc)
-        error = ErrorAnswer(exc.code, str(exc), exc.retryable)
+        error = self._addressed(session, ErrorAnswer(exc.code, str(exc), exc.retryable))
         try:
             session.transport.send(session.protocol.refuse(error, session.transport.reserve))
         except ConnectionLostError:
             pass  # it did not wait for the reason
         self._end(session)
+
+    def _addressed(self, session: Session, error: ErrorAnswer) -> ErrorAnswer:
+        """The error with what joins it to the line that it is about."""
+        codec = session.protocol.codec
+        if not isinstance(codec, JsonCodec):
+            return error
+        corr_id = codec.corr_id or self._answers.corr_id(session)
+        return error._replace(corr_id=corr_id, seq=codec.seq)
 
     def _end(self, session: Session) -> None:
         if session.closed:
@@ -435,6 +481,7 @@ class Engine:
 
     def _admit(self, sock: socket.socket, listener: Listener) -> None:
         if len(self._newcomers) >= self.settings.max_newcomers:
+            self.counters.refuse("too_many_sessions")
             self._end(next(iter(self._newcomers)))  # the one that has said nothing for longest
         name = "tcp" if listener.address.scheme == "tcp" else "unix"
         codec = BinaryCodec(body_crc=name == "tcp")
@@ -459,6 +506,8 @@ class Engine:
             self._end(session)
             return
         session.expires_ns = self._now + self.settings.greeting_timeout_ns
+        if first != MAGIC[:1]:
+            session.name = f"json-{secrets.token_hex(4)}"
         if first == b"{":
             codec = JsonCodec()
             session.protocol = ServerProtocol(codec)
@@ -473,16 +522,6 @@ class Engine:
                 ),
             )
             self._end(session)
-            return
-        if len(self.sessions) - len(self._newcomers) >= self.settings.max_sessions:
-            self._refuse(
-                session,
-                RefusedError(
-                    f"the gateway has {self.settings.max_sessions} sessions and takes no more",
-                    code="too_many_sessions",
-                    retryable=True,
-                ),
-            )
             return
         self._watch_session(session)
         self._read(session)
@@ -539,18 +578,22 @@ class Engine:
             self._end(session)
             return
         if done:
+            session.sending = False
             self._watch_session(session)
             self._read(session)
 
     def _pause_reading(self, session: Session, events: int) -> None:
-        """It speaks while its question is open: look only for its end, until it is answered."""
+        """It speaks while its question is open: look only for its end, until it is answered.
+
+        One that has only stopped speaking (`nc -N`) still waits for its answer.
+        """
         if events & _GONE:
             self._end(session)
             return
         session.paused = True
         for descriptor in session.watched:
-            self._epoll.modify(descriptor, select.EPOLLRDHUP)
-            session.watched[descriptor] = select.EPOLLRDHUP
+            self._epoll.modify(descriptor, 0)
+            session.watched[descriptor] = 0
 
     def _unwatch(self, session: Session) -> None:
         for descriptor in session.watched:

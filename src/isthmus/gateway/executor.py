@@ -105,6 +105,8 @@ class Threaded:
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Queue jobs, and start them if the worker is idle."""
         self._done = done
+        if self._running:  # while a policy hangs, what was answered with a miss must not pile up
+            self._waiting = deque(job for job in self._waiting if not job.settled)
         self._waiting.extend(jobs)
         self._start()
 

@@ -60,7 +60,7 @@ class Register:
         policy = find_policy(self.policies, hello.policy)
         accept(hello, policy, self._infer_ns[policy.name])
         past = self._past.get(hello.session)
-        resumed = past is not None and hmac.compare_digest(past.token, hello.token)
+        resumed = past is not None and _same(past.token, hello.token)
         if past is not None and resumed:
             session.name, session.token = hello.session, past.token
             session.protocol.resume(past.memory, hello.epoch)
@@ -78,13 +78,26 @@ class Register:
             upgrade=self._offer(session, upgrade_at, peer),
         )
 
+    def is_back(self, hello: Hello) -> bool:
+        """True if this is a session whose former connection is still open."""
+        past = self._past.get(hello.session)
+        return past is not None and past.session is not None and _same(past.token, hello.token)
+
     def take_over(self, session: Session) -> Session | None:
         """Remember a welcomed session; returns its former connection, if that is still open."""
+        if not session.token:
+            return None  # one that sent no Hello has nothing to come back with
         past = self._past.pop(session.name, None)
         self._past[session.name] = _Past(session.token, session.memory, session)
         if len(self._past) > _REMEMBERED:
-            self._past.popitem(last=False)
+            self._forget_one()
         return past.session if past is not None else None
+
+    def _forget_one(self) -> None:
+        for name, past in self._past.items():
+            if past.session is None:
+                del self._past[name]
+                return
 
     def left(self, session: Session) -> None:
         """A connection was closed: its offer is void, and only its memory is kept."""
@@ -127,3 +140,7 @@ class Register:
         session.nonce = secrets.token_hex(16)
         self._offers[session.nonce] = session
         return {"nonce": session.nonce, "boot_id": boot_id(), "path": upgrade_at}
+
+
+def _same(token: str, given: str) -> bool:
+    return hmac.compare_digest(token.encode(), given.encode("utf-8", "surrogatepass"))

@@ -30,6 +30,7 @@ class Session:
         arrays: its rows for the policy.
         guard: limits and fallback for a json client without a link of its own.
         expires_ns: until when it must have completed its handshake.
+        sending: True while an answer waits for room in its socket; nothing is read meanwhile.
         paused: True while nothing is read from it although it speaks.
         watched: descriptor -> epoll events.
         closed: True once it is to be forgotten.
@@ -46,6 +47,7 @@ class Session:
     guard: Guard | None = None
     nonce: str = ""
     expires_ns: int = 0
+    sending: bool = False
     paused: bool = False
     closed: bool = False
     watched: dict[int, int] = field(default_factory=dict)

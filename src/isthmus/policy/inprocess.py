@@ -25,7 +25,7 @@ from ..protocol.messages import (
     Reset,
 )
 from .base import Policy
-from .reception import accept, welcome
+from .reception import accept, find_policy, welcome
 from .step import StepArrays
 
 __all__ = ["InProcess"]
@@ -51,9 +51,10 @@ class InProcess:
         if isinstance(message, Hello):
             size = self._greet(message)
         else:
-            size = self._protocol.answer(self._answer(message, received_ns), self._reserve)
-        if isinstance(message, Observation) and self._arrays is not None:
-            self._arrays.commit()
+            answer = self._answer(message, received_ns)
+            size = self._protocol.answer(answer, self._reserve)
+            if isinstance(answer, Action) and self._arrays is not None:
+                self._arrays.commit()
         return self._memory[:size]
 
     def close(self) -> None:
@@ -62,7 +63,7 @@ class InProcess:
 
     def _greet(self, hello: Hello) -> int:
         try:
-            accept(hello, self._policy, 0)
+            accept(hello, find_policy({self._policy.name: self._policy}, hello.policy), 0)
         except RefusedError as exc:
             return self._protocol.refuse(ErrorAnswer(exc.code, str(exc)), self._reserve)
         answer = welcome(hello, self._policy, session="memory", token="")

@@ -20,7 +20,10 @@ from ..protocol.messages import Hello, Welcome
 from ..version import VERSION
 from .base import Policy
 
-__all__ = ["accept", "facts", "find_policy", "welcome"]
+__all__ = ["DEADLINE_SHARE", "accept", "facts", "find_policy", "welcome"]
+
+DEADLINE_SHARE = 0.8
+"""Part of control_dt that is the deadline where nobody names one."""
 
 
 def find_policy(policies: Mapping[str, Policy], name: str) -> Policy:
@@ -73,10 +76,11 @@ def accept(hello: Hello, policy: Policy, infer_ns: int) -> None:
     if hello.interface_hash and hello.interface_hash != contract.interface_hash:
         raise RefusedError(_mismatch(hello, policy), code="interface_mismatch")
     _check_size(hello, contract)
-    if hello.pacing == "realtime" and 0 < hello.deadline_ns <= infer_ns:
+    deadline_ns = hello.deadline_ns or int(contract.control_dt_ns * DEADLINE_SHARE)
+    if hello.pacing == "realtime" and deadline_ns <= infer_ns:
         raise RefusedError(
             f"policy {policy.name!r} takes {infer_ns / 1e6:.2f} ms for one inference, and the "
-            f"link's deadline is {hello.deadline_ns / 1e6:.2f} ms: it could never answer in "
+            f"link's deadline is {deadline_ns / 1e6:.2f} ms: it could never answer in "
             "time. Allow a longer deadline, or export a faster model",
             code="policy_too_slow",
         )

@@ -11,11 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InferenceError
 from ..protocol.binary import all_finite
 from ..protocol.layout import action_layout
 from .base import ArrayMap, Policy, allocate_state
 
-__all__ = ["StepArrays"]
+__all__ = ["StepArrays", "run"]
+
+
+def run(
+    policy: Policy, observation: ArrayMap, action: ArrayMap, state: ArrayMap, next_state: ArrayMap
+) -> None:
+    """`policy.infer`, for a policy that may keep no promise about what it raises.
+
+    Raises:
+        InferenceError: the policy failed, in whatever way.
+    """
+    try:
+        policy.infer(observation, action, state, next_state)
+    except InferenceError:
+        raise
+    except Exception as exc:
+        raise InferenceError(f"policy {policy.name!r} raised {type(exc).__name__}: {exc}") from exc
 
 
 class StepArrays:
@@ -53,7 +70,7 @@ class StepArrays:
         Raises:
             InferenceError: the policy failed.
         """
-        self.policy.infer(observation, self.action, self.state, self.next_state)
+        run(self.policy, observation, self.action, self.state, self.next_state)
 
     def finite(self) -> bool:
         """True if every float of `action` is finite."""
