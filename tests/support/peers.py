@@ -111,12 +111,12 @@ class BinaryPeer(RawPeer):
                 raise ConnectionResetError
             framer.received(count)
 
-    def greet(self, contract: Contract, **changes: Any) -> Message:
+    def greet(self, bound_to: Contract, /, **changes: Any) -> Message:
         """Say Hello and bind to the contract if it is welcomed; the answer."""
         self.tell(hello(**changes))
         answer = self.answer()
         if isinstance(answer, Welcome):
-            self.codec.bind(contract, changes.get("num_envs", 1), asks=True)
+            self.codec.bind(bound_to, changes.get("num_envs", 1), asks=True)
         return answer
 
     def step(self, seq: int, *q: float, **changes: Any) -> Message:

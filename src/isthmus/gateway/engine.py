@@ -281,8 +281,13 @@ class Engine:
         """A first frame that is no Hello: of an old client, or of a session that moves."""
         codec = session.protocol.codec
         if isinstance(codec, JsonCodec):
-            if codec.kind_of(frame) is not Kind.HELLO:
-                self._admit_plain(session, codec, frame)
+            try:
+                if codec.kind_of(frame) is not Kind.HELLO:
+                    self._admit_plain(session)
+            except (ProtocolError, RefusedError):
+                with contextlib.suppress(ProtocolError):
+                    codec.decode(frame)  # for the corr_id, which the error must carry
+                raise
             return False
         message = codec.decode(frame)
         if isinstance(message, Attach):
@@ -290,14 +295,9 @@ class Engine:
             return True
         return False
 
-    def _admit_plain(self, session: Session, codec: JsonCodec, frame: memoryview) -> None:
-        try:
-            self._check_room(None)
-            self._answers.admit_plain(session, self._register.policies)
-        except RefusedError:
-            with contextlib.suppress(ProtocolError):
-                codec.decode(frame)  # for the corr_id, which the refusal must carry
-            raise
+    def _admit_plain(self, session: Session) -> None:
+        self._check_room(None)
+        self._answers.admit_plain(session, self._register.policies)
         self._welcomed(session)
 
     def _check_room(self, hello: Hello | None) -> None:
