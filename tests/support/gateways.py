@@ -69,10 +69,15 @@ def serving(*policies: Policy, settings: Settings | None = None) -> Iterator[Ser
         tcp = listeners[1].address.url
         hidden = f"isthmus-test-{os.getpid()}-{Path(folder).name}"
         listeners.append(listen(Address("unix", path="\0" + hidden)))
-        engine = Engine(
-            {policy.name: policy for policy in policies}, listeners, settings,
-            upgrade_at="@" + hidden,
-        )  # fmt: skip
+        try:
+            engine = Engine(
+                {policy.name: policy for policy in policies}, listeners, settings,
+                upgrade_at="@" + hidden,
+            )  # fmt: skip
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
         served = Served(engine, unix, tcp)
         try:
             yield served
@@ -113,8 +118,8 @@ class Gateway:
                 self.addresses.append(line.split(maxsplit=1)[1].strip())
             if line.strip() == "ready":
                 return
-        assert self.process.stderr is not None
-        raise AssertionError(f"the gateway did not start: {self.process.stderr.read()}")
+        _, said = self.process.communicate()
+        raise AssertionError(f"the gateway did not start: {said}")
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,142 @@
+"""Who runs the policy: misses at the budget while a worker sleeps, and faults that stay faults."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from isthmus.errors import InferenceError
+from isthmus.gateway import Settings
+from isthmus.protocol.messages import Action, ErrorAnswer, Observation, Outcome
+
+from ..support.contracts import pair
+from ..support.gateways import serving
+from ..support.peers import BinaryPeer, RawPeer
+from ..support.policies import Raw, Scripted, Summing, policy
+from ..support.waiting import until
+
+THREAD = Settings(executor="thread")
+BUDGET = 20_000_000
+
+
+def asked(peer: BinaryPeer, seq: int, value: float, budget_ns: int = 0) -> Action:
+    arrays = {"q": np.array([[value, value]], np.float32)}
+    peer.tell(Observation(arrays, seq, budget_ns=budget_ns))
+    answer = peer.answer()
+    assert isinstance(answer, Action), answer
+    return answer
+
+
+def test_a_miss_is_answered_while_the_policy_sleeps() -> None:
+    scripted = Scripted()
+    with serving(policy(scripted, pair()), settings=THREAD) as served:
+        with BinaryPeer(served.unix) as slow, BinaryPeer(served.unix) as other:
+            slow.greet(pair())
+            other.greet(pair())
+            missed = asked(slow, 1, 107.0, BUDGET)
+            assert (missed.outcome, missed.arrays, missed.seq) == (Outcome.MISS, {}, 1)
+            # it may ask again, and so may others: all are answered at their budgets
+            for seq in (2, 3, 4):
+                assert asked(slow, seq, 1.0, BUDGET).outcome == Outcome.MISS
+                assert asked(other, seq, 1.0, BUDGET).outcome == Outcome.MISS
+            counters = served.engine.counters
+            assert counters.misses == 7
+            waiting = served.engine._executors["policy"]._waiting  # type: ignore[attr-defined]
+            assert len(waiting) <= 2  # one a session, however long the policy hangs
+            scripted.release.set()
+            until(lambda: counters.late == 1, "the late inference was not noticed")
+            back = asked(slow, 5, 3.0)
+            assert (back.outcome, back.arrays["speed"].tolist()) == (Outcome.POLICY, [[1.5, 1.5]])
+
+
+def test_what_was_missed_is_not_remembered() -> None:
+    class Slow(Summing):
+        scripted = Scripted()
+
+        def infer(self, observation, action, state, next_state):  # type: ignore[no-untyped-def]
+            super().infer(observation, action, state, next_state)
+            if observation["q"][0, 0] == 107:
+                self.scripted.release.wait(30)
+
+    slow = Slow(pair())
+    with serving(slow, settings=THREAD) as served, BinaryPeer(served.unix) as peer:
+        peer.greet(pair())
+        assert asked(peer, 1, 1.0).arrays["speed"].tolist() == [[1, 1]]
+        assert asked(peer, 2, 107.0, BUDGET).outcome == Outcome.MISS
+        slow.scripted.release.set()
+        assert asked(peer, 3, 1.0).arrays["speed"].tolist() == [[2, 2]]
+
+
+def test_an_inline_policy_that_sleeps_is_a_miss_afterwards() -> None:
+    def sleepy(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if observation["q"][0, 0] == 7:
+            import time
+
+            time.sleep(0.05)
+        return {"speed": observation["q"]}
+
+    settings = Settings(executor="inline")
+    with serving(policy(sleepy, pair()), settings=settings) as served:
+        with BinaryPeer(served.unix) as peer:
+            peer.greet(pair())
+            assert asked(peer, 1, 7.0, BUDGET).outcome == Outcome.MISS
+            assert asked(peer, 2, 1.0).outcome == Outcome.POLICY
+            assert served.engine.counters.misses == 1
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_a_policy_of_ones_own_may_raise_anything(executor: str) -> None:
+    with serving(Raw(pair()), settings=Settings(executor=executor)) as served:
+        with BinaryPeer(served.unix) as peer:
+            peer.greet(pair())
+            answer = peer.step(1, 101.0, 1.0)
+            assert isinstance(answer, ErrorAnswer)
+            assert answer.code == "inference_failed"
+            assert "ZeroDivisionError" in answer.message
+            assert peer.step(2, 1.0, 1.0).arrays["speed"].tolist() == [[0.5, 0.5]]
+            assert served.engine.counters.by_code == {"inference_failed": 1}
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_a_policy_that_cannot_answer_zeros_is_not_served(executor: str) -> None:
+    class Never(Raw):
+        def infer(self, *arrays: object) -> None:
+            raise ValueError("never")
+
+    with pytest.raises(InferenceError, match="ValueError: never"):
+        with serving(Never(pair()), settings=Settings(executor=executor)):
+            pass
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+def test_huge_numbers_are_finite_and_pass(executor: str) -> None:
+    with serving(policy(Scripted(), pair()), settings=Settings(executor=executor)) as served:
+        with BinaryPeer(served.unix) as peer:
+            peer.greet(pair())
+            answer = peer.step(1, 108.0, 1.0)
+            assert isinstance(answer, Action)
+            assert (answer.arrays["speed"] == np.float32(3e38)).all()
+
+
+def test_the_gateway_closes_while_a_policy_sleeps() -> None:
+    scripted = Scripted()
+    with serving(policy(scripted, pair()), settings=THREAD) as served:
+        with BinaryPeer(served.unix) as peer:
+            peer.greet(pair())
+            peer.tell(Observation({"q": np.full((1, 2), 107, np.float32)}, 1))
+            until(lambda: served.engine.counters.observations == 1)
+            served.engine.stop()
+            assert type(peer.answer()).__name__ == "Bye"
+            scripted.release.set()
+            assert peer.closed()
+
+
+def test_a_lone_json_line_while_the_policy_sleeps() -> None:
+    scripted = Scripted()
+    with serving(policy(scripted, pair()), settings=THREAD) as served:
+        with RawPeer(served.unix) as peer:
+            peer.say({"type": "obs", "data": {"q": [107, 1]}, "budget_ns": 30_000_000_000})
+            peer.socket.shutdown(1)
+            until(lambda: served.engine.counters.observations == 1)
+            scripted.release.set()
+            assert peer.hear()["type"] == "action"
