@@ -52,7 +52,7 @@ def resolve(address: Address) -> tuple[socket.AddressFamily, object]:
         return socket.AF_UNIX, address.path
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         raise AddressError(f"no address for the host in {address.url!r}: {exc}") from exc
     family, _, _, _, where = found[0]
     return family, where
