@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from ..support.contracts import pair
-from ..support.gateways import Served, serving
+from ..support.gateways import ROOT, Served, serving
 from ..support.policies import half, policy
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`memory:tests.support.served:NAME` works from wherever the tests are started."""
+    monkeypatch.syspath_prepend(str(ROOT))
 
 
 @pytest.fixture

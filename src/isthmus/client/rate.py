@@ -22,10 +22,10 @@ class Rate:
         """Begin now.
 
         Raises:
-            ValueError: `hz` is not positive.
+            ValueError: `hz` is not from above 0 to 1e9.
         """
-        if not hz > 0:
-            raise ValueError(f"a rate must be greater than 0 Hz, got {hz}")
+        if not 0 < hz <= 1e9:
+            raise ValueError(f"a rate must be above 0 Hz and at most 1e9, got {hz}")
         self.period_ns = int(1e9 / hz)
         self.overruns = 0
         self._next_ns = time.monotonic_ns() + self.period_ns
