@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .contracts import write_contracts
-from .environments import Interpreters, compile_floor, find_or_build
+from .environments import compile_floor, find_or_build
 from .machine import fingerprint, load_average
 from .measure import measure
 from .rows import ROWS, Row
@@ -26,7 +26,7 @@ PLACEMENTS = ("same", "split", "free")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, save. The status says whether everything ran, never whether it was quick."""
     args = _parser().parse_args(arguments)
-    interpreters = _interpreters(args)
+    interpreters = find_or_build(say, args.sim_python, args.policy_python)
     results: list[dict[str, Any]] = []
     facts = {"machine": fingerprint(interpreters), "full": args.full}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -91,12 +91,6 @@ def _failures(result: dict[str, Any]) -> list[str]:
 
 def _chosen(names: list[str] | None) -> list[Row]:
     return [row for row in ROWS if not names or row.name in names]
-
-
-def _interpreters(args: argparse.Namespace) -> Interpreters:
-    if args.sim_python and args.policy_python:
-        return Interpreters(args.sim_python, args.policy_python)
-    return find_or_build(say)
 
 
 def _save(path: Path | None, data: dict[str, Any]) -> None:

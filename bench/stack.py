@@ -3,7 +3,8 @@
     python -m bench.stack URL PAYLOAD CODEC UPGRADE      CODEC binary|json, UPGRADE yes|no
 
 Deadline and pacing are the defaults; simulation time advances by one control period a step, as a
-simulator's does. Steps that the policy did not answer in time are counted, not hidden.
+simulator's does. Steps that the policy did not answer in time are counted, not hidden. Beside the
+samples each burst brings the medians of what `action.timing` says of its stages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 import isthmus
 from isthmus import Contract
+from isthmus.client.action import Timing
 
 from .bursts import serve_bursts, time_steps
 from .payloads import PAYLOADS, Array
@@ -26,6 +28,14 @@ def observation_of(contract: Contract, num_envs: int | None) -> dict[str, Array]
     return {f.name: np.full((*axis, *f.shape), 0.1, f.dtype) for f in contract.observation}
 
 
+def medians_us(timings: list[Timing]) -> dict[str, float]:
+    """The median of every stage, in microseconds."""
+    if not timings:
+        return {}
+    medians = np.median(np.array(timings, np.float64), axis=0) / 1e3
+    return dict(zip(Timing._fields, medians.round(2).tolist(), strict=True))
+
+
 def main(url: str, payload: str, codec: str, upgrade: str) -> None:
     """Connect, and answer the runner's bursts."""
     num_envs = PAYLOADS[payload].num_envs
@@ -33,18 +43,20 @@ def main(url: str, payload: str, codec: str, upgrade: str) -> None:
         observation = observation_of(link.contract, num_envs)
         control_dt = link.contract.control_dt
         sim_time = 0.0
-        missed = 0
+        actions: list[tuple[str, Timing]] = []
 
         def step() -> None:
-            nonlocal sim_time, missed
+            nonlocal sim_time
             sim_time += control_dt
             action = link.act(sim_time=sim_time, **observation)
-            missed += action.status != "policy"
+            actions.append((action.status, action.timing))
 
         def burst(seconds: float, hz: float) -> dict[str, Any]:
-            nonlocal missed
-            missed = 0
-            return {**time_steps(step, seconds, hz), "missed": missed}
+            actions.clear()
+            times = time_steps(step, seconds, hz)
+            answered = [timing for status, timing in actions if status == "policy"]
+            missed = len(actions) - len(answered)
+            return {**times, "missed": missed, "stages": medians_us(answered)}
 
         link.reset(seed=7)
         serve_bursts(burst)

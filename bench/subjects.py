@@ -56,8 +56,8 @@ def _bare(way: str, what: str) -> Subject:
 def _websocket(server: str, what: str) -> Subject:
     return Subject(
         what,
-        (*_SIM, "bench.websocket", "ask", server, *_AT),
-        (*_POLICY, "bench.websocket", "answer", server, *_AT),
+        ("{sim_peer}", "-m", "bench.websocket", "ask", server, *_AT),
+        ("{policy_peer}", "-m", "bench.websocket", "answer", server, *_AT),
     )
 
 
@@ -191,6 +191,8 @@ def _words(payload: str, setting: Setting, scratch: Path) -> dict[str, str]:
     return {
         "sim": str(setting.interpreters.sim),
         "policy": str(setting.interpreters.policy),
+        "sim_peer": str(setting.interpreters.sim_peer),
+        "policy_peer": str(setting.interpreters.policy_peer),
         "floor": str(setting.floor),
         "payload": payload,
         "ask_bytes": str(shape.size(shape.ask)),
