@@ -11,7 +11,7 @@ from isthmus.protocol.binary import BinaryFramer
 from isthmus.protocol.bounds import MAX_HANDSHAKE
 from isthmus.protocol.framer import LineFramer
 from isthmus.protocol.header import HEADER_SIZE
-from isthmus.protocol.messages import Bye, Message, Ping, Telemetry
+from isthmus.protocol.messages import Bye, Message, Observation, Ping, Telemetry
 
 from .peers import CODECS, CONTRACT, bound, decoded, encoded, frames, look, plain
 
@@ -129,3 +129,20 @@ def test_a_line_is_as_long_as_the_contract_needs() -> None:
     assert isinstance(codec.framer, LineFramer)
     assert MAX_HANDSHAKE <= codec.framer.limit < MAX_HANDSHAKE + 64 * 100
     assert CONTRACT.observation
+
+
+@pytest.mark.parametrize("slices", [1000, 4096, 1 << 30])
+def test_a_step_behind_small_frames_lies_where_its_arrays_are(slices: int) -> None:
+    link, gateway = bound("binary", asks=True), bound("binary")
+    sent: list[Message] = []
+    for number in range(60):
+        sent += [Ping(number), look(number)._replace(seq=number)]
+    data = b"".join(encoded(link, message) for message in sent)
+    count = 0
+    for frame in frames(gateway.framer, data, slices=slices):
+        came, expected = gateway.decode(frame), sent[count]
+        assert came.seq == expected.seq
+        if isinstance(expected, Observation):
+            assert plain(came.arrays) == plain(expected.arrays)  # type: ignore[union-attr]
+        count += 1
+    assert count == len(sent)

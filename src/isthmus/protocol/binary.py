@@ -48,7 +48,7 @@ _CONTROL_BYTES = 4096
 
 
 class BinaryFramer:
-    """Frames of one connection, always at the start of `memory`."""
+    """Frames of one connection; one that carries arrays is always at the start of `memory`."""
 
     def __init__(self) -> None:
         """Begin with room for a small control frame; a handshake may grow it."""
@@ -89,17 +89,19 @@ class BinaryFramer:
         Raises:
             RemoteProtocolError: not a frame, or larger than this connection may send.
         """
-        if self._taken:
-            self.space()
-        if self._end < HEADER_SIZE:
+        start = self._taken
+        if self._end - start < HEADER_SIZE:
             return None
-        size = self._frame_size(self.memory)
-        if self._end < size:
+        body, size = self._frame_size(self.memory[start:] if start else self.memory)
+        if start and (body or self._end - start < size):  # others stay, or a flood moves each often
+            self.space()
+            start = 0
+        if self._end - start < size:
             if self._end == self.memory.nbytes:  # room follows what came, not what was announced
                 self._grow(min(size, 2 * self._end))
             return None
-        self._taken = size
-        return self.memory[:size]
+        self._taken = start + size
+        return self.memory[start : start + size]
 
     def pending(self) -> bool:
         """True if bytes behind the last frame are here already."""
@@ -118,7 +120,7 @@ class BinaryFramer:
         private[:] = frame
         return private
 
-    def _frame_size(self, memory: memoryview) -> int:
+    def _frame_size(self, memory: memoryview) -> tuple[int, int]:
         _, body, tail = frame_lengths(memory)
         if body > self._body_limit or tail > self._tail_limit:
             raise RemoteProtocolError(
@@ -126,7 +128,7 @@ class BinaryFramer:
                 f"{self._body_limit} + {self._tail_limit}",
                 code="too_large",
             )
-        return HEADER_SIZE + body + tail
+        return body, HEADER_SIZE + body + tail
 
 
 class _Views:
