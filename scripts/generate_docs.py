@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from protocol_page import protocol_page
+
 from isthmus.cli.main import COMMANDS, command_parser
 from isthmus.contract.schema import schema_text
 
@@ -73,6 +75,7 @@ def cell(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configs/schemas/obs_action_schema.json": schema_text,
     "docs/reference/cli.md": cli_page,
+    "docs/PROTOCOL.md": protocol_page,
 }
 
 

@@ -30,6 +30,7 @@ MAX_LINE = 16 << 20
 """Bytes of one line of the json codec; larger payloads belong in the binary codec."""
 
 MAX_NUM_ENVS = 1 << 20
+"""Environments of one link."""
 
 MAX_TEXT = 256
 """Characters of an identifier that crosses: correlation ids, hashes, session names."""
