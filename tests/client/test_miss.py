@@ -13,10 +13,13 @@ import pytest
 
 import isthmus
 from isthmus import ActionField, Limits
+from isthmus.gateway import Settings
 from isthmus.protocol.messages import Action, ErrorAnswer, Message, Observation, Outcome, Pong
 
 from ..support.contracts import DELTA, POSITION, SPEED, pair
+from ..support.gateways import serving
 from ..support.peers import FakeGateway
+from ..support.policies import Scripted, policy
 
 LONG, SHORT = 20.0, 0.01
 
@@ -233,6 +236,24 @@ def test_rubbish_instead_of_an_answer(address: str, rubbish: bytes) -> None:
             while link.act(q=[1.0, 1.0]).status != "policy":
                 link.reset()
             assert link.stats()["reconnects"] >= 1
+
+
+@pytest.mark.parametrize("executor", ["inline", "thread"])
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_a_busy_gateway(executor: str, upgrade: bool) -> None:
+    busy = Scripted()
+    with serving(policy(busy, pair()), settings=Settings(executor=executor)) as served:
+        with served.connect(upgrade=upgrade) as link:
+            assert link.act(q=[1.0, 1.0]).status == "policy"
+            missed = link.act(q=[107.0, 1.0], deadline=0.02)
+            assert (missed.status, missed.cause) == ("bridged", "deadline")
+            busy.release.set()
+            rate = isthmus.Rate(100)
+            while (action := link.act(q=[2.0, 2.0])).status != "policy":
+                assert action["speed"].tolist() == [0.0, 0.0]
+                rate.sleep()
+            assert action["speed"].tolist() == [1.0, 1.0]
+            assert link.stats()["reconnects"] == 0
 
 
 def test_the_budget_is_what_is_left_of_the_deadline(address: str) -> None:

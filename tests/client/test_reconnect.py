@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 import isthmus
+from isthmus import Limits
 from isthmus.safety import Level
 
 from ..support.contracts import mirror, pair
 from ..support.gateways import Gateway, gateway, halving, serving
 from ..support.peers import FakeGateway
-from ..support.policies import half, mirrored, policy
+from ..support.policies import Summing, half, mirrored, policy
 
 CAUSES = {"deadline", "unanswered", "disconnected"}
 WAYS: dict[str, dict[str, Any]] = {
@@ -179,6 +180,64 @@ def test_another_contract_of_a_gateway_that_does_not_compare(url: str) -> None:
         drive(link, lambda action: action.status == "stopped")
         assert link._reconnector is not None
         assert isinstance(link._reconnector.error, isthmus.errors.InterfaceMismatchError)
+
+
+def test_tighter_limits_are_not_taken_over_in_passing(url: str) -> None:
+    fake = FakeGateway(url, pair(), lambda _: [fake.action(0.5, 0.5)])
+    with fake, isthmus.connect(url) as link:
+        drive(link, by_policy)
+        fake.contract = pair(limit=Limits(low=(-0.25, -0.25), high=(0.25, 0.25)))
+        fake.drop()
+        drive(link, lambda action: action.status == "stopped")
+        assert link._reconnector is not None
+        assert "tighter limits" in str(link._reconnector.error)
+    with FakeGateway(url + "2", fake.contract, lambda _: []):
+        with isthmus.connect(url + "2") as link:
+            assert link.contract.limits["speed"].high == (0.25, 0.25)
+
+
+def test_why_it_cannot_connect_is_said_once(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    first = Gateway(*halving(url))
+    with isthmus.connect(url) as link:
+        drive(link, by_policy)
+        first.kill()
+        reconnector = link._reconnector
+        assert reconnector is not None
+        drive(link, lambda _: reconnector.attempts > 4)
+    said = [record.message for record in caplog.records if "cannot connect" in record.message]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_closing_and_connecting_against_a_stopped_gateway(url: str, upgrade: bool) -> None:
+    with gateway(*halving(url)) as found:
+        link = isthmus.connect(url, upgrade=upgrade)
+        drive(link, by_policy)
+        other = isthmus.connect(url, upgrade=upgrade)
+        found.send(signal.SIGSTOP)
+        try:
+            assert link.act(q=[1, 1], deadline=0.02).cause == "deadline"
+            link.close()  # a question is open
+            other.close()  # none is
+            with pytest.raises(isthmus.errors.ConnectError):
+                isthmus.connect(url, timeout=0.1)
+        finally:
+            found.send(signal.SIGCONT)
+        with isthmus.connect(url) as again:
+            drive(again, by_policy)
+        assert found.stop() == 0
+
+
+def test_what_a_recurrent_policy_remembers_survives_a_reconnect() -> None:
+    with serving(Summing(pair())) as served, served.connect() as link:
+        assert link.act(q=[1, 1])["speed"].tolist() == [1, 1]
+        assert link.act(q=[1, 1])["speed"].tolist() == [2, 2]
+        link._lose(isthmus.errors.ConnectionLostError("cut by a test"))
+        assert drive(link, by_policy)[-1]["speed"].tolist() == [3, 3]
+        assert link.stats()["reconnects"] == 1
+        link._lose(isthmus.errors.ConnectionLostError("cut by a test"))
+        link.reset()
+        assert drive(link, by_policy)[-1]["speed"].tolist() == [1, 1]
 
 
 def test_an_attempt_without_descriptors_is_no_exception(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -256,6 +257,25 @@ def test_a_flood_of_small_messages_keeps_nobody_waiting(
             for thread in threads:
                 thread.join(30)
     good.asks()
+
+
+@pytest.mark.parametrize("stage", range(5))
+def test_connections_that_are_reset(served: Served, good: Good, stage: int) -> None:
+    for _ in range(40):
+        peer = BinaryPeer(served.tcp)
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if stage == 1:
+            peer.send(MAGIC)
+        elif stage == 2:
+            peer.tell(hello())
+        elif stage >= 3:
+            peer.greet(pair())
+            peer.send(bytes(question(peer)))
+            if stage == 4:
+                peer.answer()
+        peer.__exit__(None, None, None)
+    good.asks()
+    until(lambda: len(served.engine.sessions) == 1)
 
 
 def test_a_slow_writer_holds_nobody_up(served: Served, good: Good) -> None:

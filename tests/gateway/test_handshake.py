@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import isthmus
@@ -16,7 +17,7 @@ from isthmus.protocol.messages import ErrorAnswer, Welcome
 from ..support.contracts import SPEED, pair
 from ..support.gateways import Served, serving
 from ..support.peers import BinaryPeer, hello
-from ..support.policies import half, policy
+from ..support.policies import Counting, half, policy
 from ..support.waiting import until
 from .good import Good
 
@@ -182,6 +183,34 @@ def test_a_json_client_cannot_be_impersonated(served: Served) -> None:
         assert isinstance(welcome, Welcome)
         assert not welcome.resumed
         assert plain.ask({"type": "ping"})["type"] == "ack"
+
+
+def test_a_link_that_can_reset_is_never_answered_twice() -> None:
+    from isthmus.protocol.messages import Observation, Ready, Reset
+
+    counting = Counting()
+    with serving(policy(counting, pair())) as served:
+        with BinaryPeer(served.unix) as first:
+            welcome = first.greet(pair(), can_reset=True)
+            assert isinstance(welcome, Welcome)
+            first.codec.bind(pair(), 1, training=True, asks=True)
+            first.tell(Ready(1))
+            assert isinstance(first.answer(), Reset)
+            assert first.step(2, 1.0, 3.0).arrays["speed"].tolist() == [[0.5, 1.5]]
+        inferences = len(counting.rows)
+        with BinaryPeer(served.unix) as second:
+            changes = {"session": welcome.session, "token": welcome.token, "epoch": 1}
+            again = second.greet(pair(), can_reset=True, **changes)
+            assert isinstance(again, Welcome)
+            assert again.resumed
+            second.codec.bind(pair(), 1, training=True, asks=True)
+            q = np.array([[1.0, 3.0]], np.float32)
+            second.tell(Observation({"q": q}, 2, 1))
+            repeated = second.answer()
+            assert (repeated.seq, repeated.epoch) == (2, 1)
+            assert repeated.arrays["speed"].tolist() == [[0.5, 1.5]]
+            assert len(counting.rows) == inferences
+            assert second.step(3, 2.0, 2.0, epoch=1).arrays["speed"].tolist() == [[1.0, 1.0]]
 
 
 def test_nobody_listens() -> None:

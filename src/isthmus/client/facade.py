@@ -81,19 +81,25 @@ def connect(
     if deadline is not None and not 0 < deadline < 3600:
         raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
     ours = _read(contract)
+    adopted = False
     mapped: list[JointMap] = []
 
     def accept(welcome: Welcome) -> Contract:
-        nonlocal ours
+        nonlocal ours, adopted
         theirs = Contract.from_dict(welcome.contract)
         found = theirs
         if ours is not None:
             require_same_interface(ours, theirs, "this side", "the gateway")
             found = ours.with_limits(theirs.limits)
+            if adopted and found.limits_hash != ours.limits_hash:
+                raise ContractError(
+                    "the gateway came back with tighter limits; close this link and connect "
+                    "again to take them over"
+                )
         found.check_pacing(chosen)
         if joints is not None:
             mapped[:] = [JointMap(found, joints)]
-        ours = found  # what was adopted once is what a gateway must have after a reconnect
+        ours, adopted = found, True  # what a gateway must have after a reconnect too
         return found
 
     hello = Hello(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..channel import Channel, Dial, Opening, Wait, open_channel
 from ..errors import ConnectError, Error
 from ..protocol import ClientProtocol
 from ..protocol.messages import Hello
 
 __all__ = ["Reconnector"]
+
+log = logging.getLogger("isthmus.link")
 
 _FIRST_PAUSE_NS = 10_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000
@@ -20,7 +24,7 @@ class Reconnector:
 
     Attributes:
         attempts: connections tried.
-        error: why the last one failed.
+        error: why the last one failed; None after one that succeeded.
     """
 
     def __init__(self, dial: Dial, hello: Hello, channel: Channel) -> None:
@@ -59,7 +63,7 @@ class Reconnector:
                     return None
                 self._wait = next(self._opening)
         except StopIteration as stop:
-            self._opening = None
+            self._opening = self.error = None
             self._pause_ns = _FIRST_PAUSE_NS
             channel: Channel = stop.value
             welcome = channel.welcome
@@ -67,11 +71,9 @@ class Reconnector:
             self._lost = channel.protocol
             return channel
         except Error as exc:
-            self.error = exc
-            self._pause(now_ns)
+            self._failed(exc, now_ns)
         except OSError as exc:  # no descriptor is left for another attempt, for now
-            self.error = ConnectError(f"cannot connect again: {exc.strerror}")
-            self._pause(now_ns)
+            self._failed(ConnectError(f"no connection can be made: {exc.strerror}"), now_ns)
         return None
 
     def close(self) -> None:
@@ -79,6 +81,12 @@ class Reconnector:
         if self._opening is not None:
             self._opening.close()
             self._opening = None
+
+    def _failed(self, why: Error, now_ns: int) -> None:
+        if str(why) != str(self.error):  # each reason once, not at every attempt
+            log.warning("cannot connect again yet: %s", why)
+        self.error = why
+        self._pause(now_ns)
 
     def _pause(self, now_ns: int) -> None:
         self.close()

@@ -28,11 +28,15 @@ _TAIL_ROOM = 16384
 
 @dataclass
 class _Past:
-    """What is kept of a session; `session` is its connection while it is open."""
+    """What is kept of a session; `session` is its connection while it is open.
+
+    `arrays` are kept only for what a recurrent policy remembers in them.
+    """
 
     token: str
     memory: Memory
     session: Session | None
+    arrays: StepArrays | None
 
 
 class Register:
@@ -68,7 +72,10 @@ class Register:
             session.name, session.token = secrets.token_hex(6), secrets.token_hex(16)
             session.protocol.epoch = hello.epoch
         session.hello, session.policy = hello, policy
-        session.arrays = StepArrays(policy, hello.num_envs)
+        kept = past.arrays if past is not None and resumed else None
+        if kept is None or kept.policy is not policy or kept.num_envs != hello.num_envs:
+            kept = StepArrays(policy, hello.num_envs)
+        session.arrays = kept
         return welcome(
             hello,
             policy,
@@ -88,7 +95,10 @@ class Register:
         if not session.token:
             return None  # one that sent no Hello has nothing to come back with
         past = self._past.pop(session.name, None)
-        self._past[session.name] = _Past(session.token, session.memory, session)
+        remembers = session.arrays is not None and bool(session.arrays.state)
+        self._past[session.name] = _Past(
+            session.token, session.memory, session, session.arrays if remembers else None
+        )
         if len(self._past) > _REMEMBERED:
             self._forget_one()
         return past.session if past is not None else None
