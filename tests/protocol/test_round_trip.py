@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from isthmus import ActionField, Contract, Field
 from isthmus.contract.fields import DTYPES
+from isthmus.errors import LocalProtocolError
 from isthmus.protocol.messages import (
     Action,
     Admin,
@@ -199,3 +200,29 @@ def test_what_lies_between_two_arrays_raises_no_alarm() -> None:
     arrays = {name: np.ones((1, 1), np.float16) for name in "ab"}
     codec.encode(Observation(arrays), lambda _: memory)
     assert codec.finite(Kind.OBSERVATION)
+
+
+def _named(observed: str, acted: str) -> Contract:
+    return Contract(
+        name="names",
+        observation=(Field(observed, (), "float32"),),
+        action=(ActionField(acted, (2,), "bool", semantics="opaque", fallback="zero"),),
+        control_dt_ns=1,
+    )
+
+
+@both
+def test_a_name_may_stand_on_both_sides(kind: str) -> None:
+    contract = _named("x", "x")
+    link, gateway = bound(kind, contract, asks=True), bound(kind, contract)
+    observation = Observation({"x": np.array([1.5], np.float32)})
+    assert plain(decoded(gateway, encoded(link, observation)).arrays) == plain(observation.arrays)  # type: ignore[union-attr]
+    action = Action({"x": np.array([[True, False]])})
+    assert plain(decoded(link, encoded(gateway, action)).arrays) == plain(action.arrays)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("observed", "acted"), [("sim_time", "a"), ("q", "ts_policy")])
+def test_a_name_that_json_needs_itself_is_refused_there(observed: str, acted: str) -> None:
+    bound("binary", _named(observed, acted))
+    with pytest.raises(LocalProtocolError, match="rename the field or use the binary codec"):
+        bound("json", _named(observed, acted))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,15 @@ _KINDS = {word: kind for kind, word in _TYPES.items()}
 _FORMATS = {"float16": "%.5g", "float32": "%.9g", "float64": "%.17g"}
 _MAX_INT = 1 << 63
 _NUMBER_BYTES = 32
+_OBSERVATION_KEYS = frozenset(
+    ("observation", "sim_time", "rand_hash", "hash_rand", "expected_rand_hash")
+)
+_ACTION_KEYS = frozenset(
+    ("action_version", "ts_policy", "policy_latency_ms", "profiling", "deadline_miss", "action_dim",
+     "rand_hash", "expected_rand_hash", "rand_hash_mismatch", "joint_limit_clipped",
+     "clipped_joint_indices", "action_scale_hint", "policy_kind", "sim_time")
+)  # fmt: skip
+"""Keys that lie beside the fields."""
 
 _RENAMED: dict[Kind, dict[str, str]] = {
     Kind.PONG: {"wall_ns": "ts"},
@@ -80,20 +89,30 @@ class JsonCodec:
         self._num_envs = 1
         self._batched = False
         self._training = False
-        self._writers: dict[str, _Writer] = {}
+        self._observed: list[_Writer] = []
+        self._acted: list[_Writer] = []
+        self._rewarded: list[_Writer] = []
 
     def bind(
         self, contract: Contract, num_envs: int, *, training: bool = False, asks: bool
     ) -> None:
-        """Fix the shapes. One environment is written without the num_envs axis."""
+        """Fix the shapes. One environment is written without the num_envs axis.
+
+        Raises:
+            LocalProtocolError: a field has the name of one of this codec's own keys.
+        """
         del asks
+        _check_names("observation", contract.observation, _OBSERVATION_KEYS)
+        _check_names("action", contract.action, _ACTION_KEYS)
         self._contract = contract
         self._num_envs = num_envs
         self._batched = num_envs > 1
         self._training = training
-        fields: list[Field] = [*contract.observation, *contract.action]
-        fields += [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
-        self._writers = {field.name: _Writer(field, num_envs) for field in fields}
+        rewards = [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
+        self._observed = [_Writer(field, num_envs) for field in contract.observation]
+        self._acted = [_Writer(field, num_envs) for field in contract.action]
+        self._rewarded = [_Writer(field, num_envs) for field in rewards]
+        fields: list[Field] = [*contract.observation, *contract.action, *rewards]
         numbers = sum(field.width for field in fields) * (2 if training else 1) * num_envs
         self.framer.limit = min(MAX_LINE, MAX_HANDSHAKE + _NUMBER_BYTES * numbers)
 
@@ -136,7 +155,7 @@ class JsonCodec:
 
     def _observation(self, message: Observation) -> bytes:
         contract = self._known()
-        data = [self._writers[f.name].pair(message.arrays) for f in contract.observation]
+        data = [writer.pair(message.arrays) for writer in self._observed]
         if message.sim_time == message.sim_time:
             data.append('"sim_time":%.17g' % message.sim_time)
         for name in ("rand_hash", "expected_rand_hash"):
@@ -150,10 +169,10 @@ class JsonCodec:
         if message.corr_id:
             parts.append(_text("corr_id", message.corr_id))
         if message.training is not None:
-            pairs = (self._writers[name].pair(message.training) for name, _ in TRAINING_FIELDS)
+            pairs = [writer.pair(message.training) for writer in self._rewarded]
             parts.append('"training":{%s}' % ",".join(pairs))
         if message.final is not None:
-            pairs = (self._writers[f.name].pair(message.final) for f in contract.observation)
+            pairs = [writer.pair(message.final) for writer in self._observed]
             parts.append('"final":{%s}' % ",".join(pairs))
         extra = {
             name: value
@@ -179,7 +198,7 @@ class JsonCodec:
             '"deadline_miss":%s' % ("false" if message.outcome == Outcome.POLICY else "true"),
         ]
         if message.arrays:
-            data += [self._writers[f.name].pair(message.arrays) for f in contract.action]
+            data += [writer.pair(message.arrays) for writer in self._acted]
             data.append('"action_dim":%d' % contract.action[0].width)
         if message.rand_hash:
             data.append(_text("rand_hash", message.rand_hash))
@@ -325,6 +344,16 @@ class JsonCodec:
         if self._contract is None:
             raise RemoteProtocolError("a step came before the handshake")
         return self._contract
+
+
+def _check_names(side: str, fields: Sequence[Field], taken: frozenset[str]) -> None:
+    for field in fields:
+        if field.name in taken:
+            raise LocalProtocolError(
+                f"{side} field {field.name!r} cannot cross as json, where that key means something "
+                "else; rename the field or use the binary codec",
+                code="interface_mismatch",
+            )
 
 
 class _Writer:
