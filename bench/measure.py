@@ -25,12 +25,14 @@ class Measured:
     Attributes:
         rounds: figures of each burst, in the row's unit.
         samples: every sample, in the row's unit.
+        stages: medians of the parts of a step in each burst, where the subject knows them; us.
         missed: steps the policy did not answer in time.
         left_out: why it was not measured, or "".
     """
 
     rounds: list[Figures] = field(default_factory=list)
     samples: list[NDArray[np.float64]] = field(default_factory=list)
+    stages: list[Figures] = field(default_factory=list)
     missed: int = 0
     left_out: str = ""
 
@@ -42,6 +44,8 @@ class Measured:
         figures = {f"p{p}": float(v) for p, v in zip(PERCENTILES, quantiles(samples), strict=True)}
         if "per_second" in answer:
             figures["per_second"] = float(answer["per_second"])
+        if answer.get("stages"):
+            self.stages.append(answer["stages"])
         self.missed += int(answer.get("missed", 0))
         self.rounds.append(figures)
         self.samples.append(samples)
@@ -51,13 +55,13 @@ class Measured:
         if self.left_out:
             return {"left_out": self.left_out}
         pooled = np.concatenate(self.samples)
-        medians = {k: median([r[k] for r in self.rounds]) for k in self.rounds[0]}
-        return {
-            **medians,
+        summary: dict[str, Any] = {
+            **medians(self.rounds),
             "p99": float(quantiles(pooled)[-1]),
             "n": len(pooled),
             "missed": self.missed,
         }
+        return {**summary, "stages": medians(self.stages)} if self.stages else summary
 
 
 def quantiles(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,6 +72,11 @@ def quantiles(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 def median(values: Sequence[float]) -> float:
     """The middle value."""
     return float(np.median(values))
+
+
+def medians(rounds: Sequence[Figures]) -> Figures:
+    """The median of every figure over the rounds."""
+    return {name: median([figures[name] for figures in rounds]) for name in rounds[0]}
 
 
 def measure(row: Row, setting: Setting, rounds: int, seconds: float) -> dict[str, Any]:
@@ -118,13 +127,21 @@ def _interleave(
 def stand(bar: Bar, found: dict[str, Measured]) -> dict[str, Any]:
     """How a bar stands: the median over rounds of its value in each round."""
     taken = [found[name] for name in (bar.of, bar.against) if name]
+    facts = {
+        "bar": bar.text,
+        "of": bar.of,
+        "against": bar.against,
+        "figure": bar.figure,
+        "difference": bar.difference,
+        "limit": bar.limit,
+    }
     if any(one.left_out for one in taken):
-        return {"bar": bar.text, "value": None, "met": None}
+        return {**facts, "value": None, "met": None}
     series = [[figures[bar.figure] for figures in one.rounds] for one in taken]
     values = [bar.compare(*pair) for pair in zip(*series, strict=True)]
     value = median(values)
     return {
-        "bar": bar.text,
+        **facts,
         "value": value,
         "low": min(values),
         "high": max(values),

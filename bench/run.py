@@ -14,13 +14,13 @@ from typing import Any
 
 from .contracts import write_contracts
 from .environments import compile_floor, find_or_build
-from .machine import fingerprint, load_average
+from .machine import CpuTime, fingerprint, today
 from .measure import measure
 from .rows import ROWS, Row
 from .subjects import NO_COMPILER, Setting
 from .tables import row_text
 
-PLACEMENTS = ("same", "split", "free")
+PLACEMENTS = ("split", "same", "free")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     interpreters = find_or_build(say, args.sim_python, args.policy_python)
     results: list[dict[str, Any]] = []
-    facts = {"machine": fingerprint(interpreters), "full": args.full}
+    facts = {"machine": fingerprint(interpreters), "full": args.full, "date": today()}
+    if facts["machine"]["busy"]:
+        say(f"the load average is {facts['machine']['load_average']:.1f}: expect larger figures")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         write_contracts(Path(folder))
         setting = Setting(interpreters, compile_floor(say), Path(folder))
-        for placement in args.placement or (("same", "split") if args.full else ("same",)):
+        for placement in args.placement or (("split", "same") if args.full else ("split",)):
             for row in _chosen(args.only):
                 results += _measure_row(row, placement, setting, args.full, results)
                 _save(args.json, {**facts, "rows": results})
@@ -55,7 +57,7 @@ def _measure_row(
             return []
         placement = "free"
     rounds, seconds = row.full if full else row.quick
-    load = load_average()
+    before = CpuTime.now()
     measured = measure(row, _placed(setting, placement), rounds, seconds)
     result = {
         "name": row.name,
@@ -66,7 +68,7 @@ def _measure_row(
         "placement": placement,
         "bursts": rounds,
         "burst_seconds": seconds,
-        "load_average": load,
+        **before.disturbance(),
         **measured,
     }
     print(row_text(row, result), flush=True)
@@ -74,7 +76,7 @@ def _measure_row(
 
 
 def _placed(setting: Setting, placement: str) -> Setting:
-    """The CPUs of a placement: one for both sides, one each, or whatever the scheduler likes."""
+    """The CPUs of a placement: one each, one for both sides, or whatever the scheduler likes."""
     cpus = sorted(os.sched_getaffinity(0))
     ask, answer = {
         "same": (cpus[-1], cpus[-1]),
@@ -96,7 +98,16 @@ def _chosen(names: list[str] | None) -> list[Row]:
 def _save(path: Path | None, data: dict[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(_rounded(data), indent=1) + "\n", encoding="utf-8")
+
+
+def _rounded(data: Any) -> Any:
+    """The same with three decimals: what is below a nanosecond was not measured."""
+    if isinstance(data, float):
+        return round(data, 3)
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    return [_rounded(each) for each in data] if isinstance(data, list) else data
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
         "--placement",
         action="append",
         choices=PLACEMENTS,
-        help="both sides on the same CPU (least noise), one each, or free; may be repeated",
+        help="a CPU for each side, the same for both, or free; may be repeated; default split, "
+        "and same with --full",
     )
     parser.add_argument("--sim-python", type=Path, metavar="PYTHON", help="use this interpreter")
     parser.add_argument("--policy-python", type=Path, metavar="PYTHON", help="and this one")

@@ -1,22 +1,23 @@
 """The whole stack, as its user sees it: one `link.act()` after the other.
 
-    python -m bench.stack URL PAYLOAD CODEC UPGRADE      CODEC binary|json, UPGRADE yes|no
+    python -m bench.stack URL PAYLOAD CODEC UPGRADE PACING     binary|json yes|no realtime|lockstep
 
-Deadline and pacing are the defaults; simulation time advances by one control period a step, as a
-simulator's does. Steps that the policy did not answer in time are counted, not hidden. Beside the
-samples each burst brings the medians of what `action.timing` says of its stages.
+In lockstep a link has no gate. The deadline is the default; simulation time advances by one control
+period a step, as a simulator's does. Steps that the policy did not answer in time are counted, not
+hidden. Beside the samples each burst brings the medians of what `action.timing` says of its stages.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import isthmus
 from isthmus import Contract
-from isthmus.client.action import Timing
+from isthmus.client.action import Action, Timing
 
 from .bursts import serve_bursts, time_steps
 from .payloads import PAYLOADS, Array
@@ -36,10 +37,13 @@ def medians_us(timings: list[Timing]) -> dict[str, float]:
     return dict(zip(Timing._fields, medians.round(2).tolist(), strict=True))
 
 
-def main(url: str, payload: str, codec: str, upgrade: str) -> None:
+def main(url: str, payload: str, codec: str, upgrade: str, pacing: str) -> None:
     """Connect, and answer the runner's bursts."""
     num_envs = PAYLOADS[payload].num_envs
-    with isthmus.connect(url, num_envs=num_envs, codec=codec, upgrade=upgrade == "yes") as link:
+    with isthmus.connect(
+        url, num_envs=num_envs, codec=codec, upgrade=upgrade == "yes", pacing=pacing
+    ) as link:
+        act: Callable[..., Action] = link.act
         observation = observation_of(link.contract, num_envs)
         control_dt = link.contract.control_dt
         sim_time = 0.0
@@ -48,7 +52,7 @@ def main(url: str, payload: str, codec: str, upgrade: str) -> None:
         def step() -> None:
             nonlocal sim_time
             sim_time += control_dt
-            action = link.act(sim_time=sim_time, **observation)
+            action = act(sim_time=sim_time, **observation)
             actions.append((action.status, action.timing))
 
         def burst(seconds: float, hz: float) -> dict[str, Any]:

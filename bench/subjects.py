@@ -61,9 +61,9 @@ def _websocket(server: str, what: str) -> Subject:
     )
 
 
-def _isthmus(listen: str, codec: str, what: str) -> Subject:
+def _isthmus(listen: str, codec: str, what: str, pacing: str = "realtime") -> Subject:
     upgrade = "yes" if listen.startswith("shm:") else "no"
-    asker = (*_SIM, "bench.stack", "{url}", "{payload}", codec, upgrade)
+    asker = (*_SIM, "bench.stack", "{url}", "{payload}", codec, upgrade, pacing)
     return Subject(what, asker, (*_NULL, listen))
 
 
@@ -92,6 +92,7 @@ SUBJECTS: dict[str, Subject] = {
     "websocket": _websocket("asyncio", "websocket + msgpack, as openpi"),
     "websocket-sync": _websocket("sync", "websocket + msgpack, threaded server"),
     "isthmus-shm": _isthmus(_SHM, "binary", "isthmus, shared memory"),
+    "isthmus-gateless": _isthmus(_SHM, "binary", "isthmus without its gate (lockstep)", "lockstep"),
     "isthmus-unix": _isthmus("unix:{scratch}/at", "binary", "isthmus, Unix socket"),
     "isthmus-tcp": _isthmus("tcp://127.0.0.1:0", "binary", "isthmus, TCP"),
     "isthmus-json": _isthmus("tcp://127.0.0.1:0", "json", "isthmus, TCP, json"),
