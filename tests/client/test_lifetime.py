@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from isthmus.contract.text import dumps
 from isthmus.errors import (
     AddressError,
     ConnectError,
+    ConnectionLostError,
     ContractError,
     Error,
     InterfaceMismatchError,
@@ -76,6 +78,24 @@ def test_a_forked_child_leaves_the_conversation_alone(served: Served, upgrade: b
         for _ in range(3):
             assert link.act(q=[1, 1])["speed"].tolist() == [0.5, 0.5]
         assert link.stats()["reconnects"] == 0
+
+
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_in_a_program_with_many_open_files(served: Served, upgrade: bool) -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 1400:
+        pytest.skip("this system allows too few open files")
+    with open(os.devnull) as nothing:
+        many = [os.dup(nothing.fileno()) for _ in range(1100)]  # beyond what select() can name
+    try:
+        with served.connect(upgrade=upgrade) as link:
+            assert link.act(q=[1, 1]).status == "policy"
+            link._lose(ConnectionLostError("cut by a test"))
+            until(lambda: link.act(q=[1, 1]).status == "policy")
+            assert link.stats()["reconnects"] == 1
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
 
 
 ARGUMENTS: dict[str, tuple[dict[str, Any], type[Error], str]] = {

@@ -171,14 +171,13 @@ class Engine:
             while not self._stopping:
                 self._pass()
         finally:
+            self._stopping = True
             self._close()
 
     def stop(self) -> None:
         """End `run` after the pass at hand. May be called from a signal handler or thread."""
-        if self._stopping:
-            return
-        self._stopping = True
-        os.eventfd_write(self._wake, 1)
+        if not self._stopping:  # once it is, its descriptors may be closed, or somebody else's
+            os.eventfd_write(self._wake, 1)
 
     def _pass(self) -> None:
         ready = wait_for(self._epoll, self._due_ns(), 256)
@@ -613,6 +612,7 @@ class Engine:
 
     def _woken(self, _: int) -> None:
         os.eventfd_read(self._wake)
+        self._stopping = True
 
     def _close(self) -> None:
         for session in list(self.sessions):
