@@ -110,6 +110,19 @@ def test_without_descriptors_accepting_pauses_and_recovers(folder: Path) -> None
         assert found.stop() == 0
 
 
+def test_it_asks_for_the_descriptors_that_its_sessions_need(folder: Path) -> None:
+    def usual() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 900))
+
+    with gateway(*halving(address(folder)), before=usual) as found:
+        assert resource.prlimit(found.pid, resource.RLIMIT_NOFILE) == (900, 900)
+        links = [isthmus.connect(address(folder)) for _ in range(24)]
+        assert {link.transport for link in links} == {"shm"}
+        for link in links:
+            link.close()
+        assert found.stop() == 0
+
+
 def test_without_descriptors_for_a_segment_it_says_so(folder: Path) -> None:
     def few() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (18, 18))

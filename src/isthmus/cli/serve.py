@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -23,6 +24,11 @@ from isthmus.transport.sockets import Listener, listen
 DEFAULT_LISTEN = "unix:isthmus.sock"
 SWITCH_INTERVAL = 1e-4
 """Seconds; with a worker thread, how long the engine may have to wait for the interpreter."""
+
+DESCRIPTORS_PER_SESSION = 5
+"""Of a session over shared memory: a socket, the memory twice (mmap keeps its own), two bells."""
+OTHER_DESCRIPTORS = 512
+"""For newcomers, listeners, models and the interpreter."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             "--max-sessions and --threads must be at least 1, --deadline-ms from 0 to an hour; got "
             f"{args.max_sessions}, {args.threads}, {args.deadline_ms:g}"
         )
+    _allow_descriptors(args.max_sessions)
     policies = _load(args)
     listeners: list[Listener] = []
     engine = None
@@ -115,6 +122,16 @@ def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]
         f"closed: {done.sessions} sessions, {done.answered} actions, {done.misses} misses, "
         f"{done.errors} errors"
     )
+
+
+def _allow_descriptors(max_sessions: int) -> None:
+    """As many open files as the sessions need, where the system's limit allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_sessions * DESCRIPTORS_PER_SESSION + OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _say(line: str) -> None:
