@@ -24,6 +24,7 @@ from isthmus.protocol import State
 from isthmus.protocol.messages import Action, Attach, Hello, Observation, Ping, Pong, Welcome
 from isthmus.transport import parse
 from isthmus.transport.segment import Segment
+from isthmus.transport.shm import ShmTransport
 from isthmus.transport.sockets import begin_connect, listen, resolve
 from tests.support.contracts import pair
 from tests.support.gateways import Served, serving
@@ -250,3 +251,24 @@ def _settled(served: Served) -> None:
     """Wait until the gateway, which is in this process too, has let go of its sessions."""
     while served.engine.sessions:
         os.sched_yield()
+
+
+@pytest.mark.parametrize("lacking", ["ordered stores", "memfd_create", "any memfd", "pidfd_open"])
+def test_what_a_machine_lacks_is_done_without(
+    served: Served, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if lacking == "ordered stores":
+        monkeypatch.setitem(ShmTransport.__init__.__kwdefaults__, "ordered_stores", False)
+    elif lacking == "pidfd_open":
+        monkeypatch.delattr(os, "pidfd_open")
+    else:
+        monkeypatch.delattr(os, "memfd_create")
+    if lacking == "any memfd":
+        monkeypatch.setattr("isthmus.transport.segment._MEMFD_SYSCALL", {})
+    with nothing_left():
+        channel = opened(served.unix.replace("unix", "shm", 1))
+        for _ in range(20):
+            assert step(channel).arrays["speed"][0, 0] == 0.25
+        assert isinstance(channel.ask(Ping(), None), Pong)
+        channel.close()
+        _settled(served)
