@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from isthmus.contract import Contract
 from isthmus.errors import (
     ConnectError,
     ConnectionLostError,
+    Error,
     LocalProtocolError,
     RefusedError,
     UpgradeError,
@@ -272,3 +274,27 @@ def test_what_a_machine_lacks_is_done_without(
         assert isinstance(channel.ask(Ping(), None), Pong)
         channel.close()
         _settled(served)
+
+
+@pytest.mark.parametrize("spare", range(6))
+def test_without_descriptors_left_it_fails_by_name_or_goes_without(
+    served: Served, spare: int
+) -> None:
+    """The gateway is in this process too, so either side may be the one that runs out."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with nothing_left():
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, limits[1]))
+        try:
+            address = parse(served.unix)
+            dial = Dial(address, *resolve(address), "binary", True, lambda w: pair())
+            complete(open_channel(dial, HELLO), 0.05, "a gateway").abandon()
+        except Error:
+            pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        _settled(served)
+    channel = opened(served.unix)
+    assert step(channel).arrays["speed"][0, 0] == 0.25
+    channel.close()

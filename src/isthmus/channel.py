@@ -289,7 +289,12 @@ def open_channel(
         raise
     if lost is not None and welcome.resumed:
         protocol.resume(lost)
-    return Channel(protocol, moved, welcome, contract, note)
+    try:
+        return Channel(protocol, moved, welcome, contract, note)
+    except BaseException:
+        codec.release()
+        moved.close()
+        raise
 
 
 def open_in_memory(

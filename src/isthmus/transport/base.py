@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from time import monotonic_ns
 from typing import Protocol
 
+from ..errors import TransportError
 from ..protocol.framer import Framer
 
 __all__ = ["Transport", "Waiter", "is_ready", "wait_for"]
@@ -120,8 +121,15 @@ class Waiter:
     """Waits for one transport until a deadline."""
 
     def __init__(self, transport: Transport) -> None:
-        """Watch the transport's descriptors."""
-        self._epoll = select.epoll()
+        """Watch the transport's descriptors.
+
+        Raises:
+            TransportError: the system has no descriptor left for it.
+        """
+        try:
+            self._epoll = select.epoll()
+        except OSError as exc:
+            raise TransportError(f"cannot wait for a connection: {exc.strerror}") from exc
         self._descriptors = list(transport.descriptors())
         for descriptor, events in self._descriptors:
             self._epoll.register(descriptor, events)

@@ -22,6 +22,7 @@ from .forked import release_in_child
 __all__ = ["Listener", "Peer", "begin_connect", "finish_connect", "listen", "peer_of", "resolve"]
 
 BACKLOG = 128
+_KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 USER_TIMEOUT_MS = 10_000
 _PEER = struct.Struct("iII")
 
@@ -64,7 +65,10 @@ def begin_connect(family: socket.AddressFamily, where: object) -> socket.socket:
     Raises:
         ConnectError: refused, no such socket, no permission.
     """
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock = socket.socket(family, _KIND)
+    except OSError as exc:
+        raise ConnectError(_why(exc)) from exc
     try:
         sock.connect(where)  # type: ignore[arg-type]
     except BlockingIOError:  # TCP: under way. Unix: the listener's queue is full, try again later
@@ -182,7 +186,10 @@ def _listen_tcp(address: Address) -> Listener:
 
 
 def _listen_at(address: Address, family: socket.AddressFamily, where: object) -> Listener:
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock = socket.socket(family, _KIND)
+    except OSError as exc:
+        raise AddressError(f"cannot listen on {address.url!r}: {exc.strerror}") from exc
     try:
         if family == socket.AF_UNIX:
             os.fchmod(sock.fileno(), 0o600)  # before bind: the path is never open to others
