@@ -24,6 +24,7 @@ SOURCE = ROOT / "src" / "isthmus"
 # package. The two files at the top, `isthmus/__init__.py` and `__main__.py`, wire everything.
 LEVELS = {
     "errors": 0,
+    "strictjson": 0,
     "version": 0,
     "contract": 1,
     "provenance": 1,

@@ -10,7 +10,7 @@ import pytest
 
 from isthmus import ActionField, Contract, Field
 from isthmus.errors import ContractError, LocalProtocolError, RemoteProtocolError
-from isthmus.protocol import BinaryCodec, JsonCodec, bounds, strictjson
+from isthmus.protocol import BinaryCodec, JsonCodec, bounds, jsontext
 from isthmus.protocol.binary import BinaryFramer
 from isthmus.protocol.header import HEADER_SIZE, MAGIC
 from isthmus.protocol.layout import action_layout, observation_layout
@@ -130,7 +130,7 @@ def test_many_keys_with_a_duplicate_are_read_once() -> None:
     """Counting each key in a list of all would take hours here."""
     keys = ",".join(f'"{number}":0' for number in range(1 << 19))
     with pytest.raises(RemoteProtocolError, match="duplicate key '524287'"):
-        strictjson.loads(f'{{{keys},"524287":0}}'.encode())
+        jsontext.loads(f'{{{keys},"524287":0}}'.encode())
 
 
 def test_codes_are_words_for_people_and_machines() -> None:

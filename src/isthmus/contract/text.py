@@ -13,8 +13,9 @@ import re
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
+from .. import strictjson
 from ..errors import ContractError, MissingDependencyError
 from .checks import brief, check_choice
 from .contract import Contract
@@ -26,8 +27,6 @@ MAX_TEXT = 1 << 20
 
 MAX_DEPTH = 32
 """Deepest nesting that is parsed; a contract in a manifest needs 6."""
-
-MAX_DIGITS = 40
 
 
 def loads(text: str | bytes, format: str = "json") -> Contract:
@@ -117,21 +116,11 @@ def _check_values(value: object, depth: int) -> None:
         raise ContractError(f"nested deeper than {MAX_DEPTH}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ContractError(f"numbers must be finite, got {value}")
-    if isinstance(value, int) and value.bit_length() > 4 * MAX_DIGITS:
+    if isinstance(value, int) and value.bit_length() > 4 * strictjson.MAX_DIGITS:
         raise ContractError(f"number too long: {brief(value)}")
     if isinstance(value, (dict, list)):
         for entry in value.values() if isinstance(value, dict) else value:
             _check_values(entry, depth - 1)
-
-
-def _read_json(text: str) -> Any:
-    return json.loads(
-        text,
-        object_pairs_hook=_unique,
-        parse_constant=_refuse_constant,
-        parse_float=_finite,
-        parse_int=_integer,
-    )
 
 
 def _read_toml(text: str) -> Any:
@@ -150,34 +139,8 @@ def _toml_module() -> Any:
     )
 
 
-_READERS = {"json": _read_json, "toml": _read_toml}
+_READERS = {"json": strictjson.loads, "toml": _read_toml}
 FORMATS: tuple[str, ...] = tuple(_READERS)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"duplicate key {brief(key)}")
-        found[key] = value
-    return found
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"numbers must be finite, got {word}")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"numbers must be finite, got {text[:40]}")
-    return number
-
-
-def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"number too long: {len(text)} digits")
-    return int(text)
 
 
 def _inline(value: object) -> str:

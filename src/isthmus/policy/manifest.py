@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import Contract
-from .strict_json import Numbers
+from .reading import Numbers
 
 __all__ = [
     "ACTIVATIONS",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import strictjson
 from ..contract import Contract
 from ..contract.fields import DTYPES
 from ..errors import ContractError, PolicyLoadError
@@ -27,9 +28,8 @@ from .manifest import (
     StateMap,
     manifest_path,
 )
-from .strict_json import (
+from .reading import (
     Numbers,
-    parse_json,
     read_choice,
     read_file_name,
     read_list,
@@ -94,7 +94,7 @@ def parse_manifest(data: bytes, *, source: str = "manifest") -> Manifest:
             the rest.
     """
     try:
-        manifest = _manifest(parse_json(data), hashlib.sha256(data).hexdigest())
+        manifest = _manifest(strictjson.loads(data.decode()), hashlib.sha256(data).hexdigest())
         _check_fields(manifest)
         _check_tensors(manifest)
         _check_lengths(manifest)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import InferenceError
 from .base import Array, ArrayMap
-from .strict_json import Numbers
+from .reading import Numbers
 from .wiring import Sink, Slot, Tensor, Wiring
 
 __all__ = ["Buffers", "Rows"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..contract import Contract
 from ..errors import LocalProtocolError, RemoteProtocolError
-from . import strictjson
+from . import jsontext
 from .bounds import MAX_HANDSHAKE, MAX_TAIL, WIRE_VERSION
 from .content import check_value, from_content, to_content
 from .header import (
@@ -230,7 +230,7 @@ class BinaryCodec:
         if isinstance(message, Action):
             return self.encode_action(message, reserve)
         kind = KINDS[type(message)]
-        tail = strictjson.dumps(to_content(message))
+        tail = jsontext.dumps(to_content(message))
         limit = MAX_HANDSHAKE if self._observation is None else MAX_TAIL
         if len(tail) > limit:
             raise LocalProtocolError(
@@ -334,7 +334,7 @@ class BinaryCodec:
         if abs(sim_time) > _LONGEST:  # NaN, which says that there is none, is not
             raise RemoteProtocolError(f"sim_time of {sim_time} s is no time")
         if tail_len:
-            content = strictjson.loads(tail)
+            content = jsontext.loads(tail)
         if kind == _ACTION:
             views = self._check_step(frame, self._action, flags, body_len, interface, body_crc)
             if outcome not in _OUTCOMES:
@@ -485,7 +485,7 @@ def _seal(memory: memoryview, tail_at: int, tail: bytes) -> int:
 
 def _tail(message: Observation | Action, names: tuple[str, ...]) -> bytes:
     found = {name: getattr(message, name) for name in names}
-    tail = strictjson.dumps({n: v for n, v in found.items() if v or isinstance(v, dict)})
+    tail = jsontext.dumps({n: v for n, v in found.items() if v or isinstance(v, dict)})
     if len(tail) > MAX_TAIL:
         raise LocalProtocolError(
             f"{type(message).__name__} has {len(tail)} bytes beside its arrays; at most {MAX_TAIL}",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..contract import Contract, Field
 from ..errors import LocalProtocolError, ObservationError, RemoteProtocolError
-from . import strictjson
+from . import jsontext
 from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
 from .content import CONTROL, check_value, from_content, to_content
 from .framer import LineFramer
@@ -132,7 +132,7 @@ class JsonCodec:
             return self.encode_observation(message, reserve)
         if isinstance(message, Action):
             return self.encode_action(message, reserve)
-        return self._write(strictjson.dumps(_outward(message)) + b"\n", message, reserve)
+        return self._write(jsontext.dumps(_outward(message)) + b"\n", message, reserve)
 
     def encode_observation(self, message: Observation, reserve: Reserve) -> int:
         """`encode`, for a step's question."""
@@ -180,7 +180,7 @@ class JsonCodec:
             if value is not None
         }
         if extra:
-            parts.append(strictjson.dumps(extra).decode("ascii")[1:-1])
+            parts.append(jsontext.dumps(extra).decode("ascii")[1:-1])
         return ('%s,"data":{%s}}\n' % (",".join(parts), ",".join(data))).encode("ascii")
 
     def _action(self, message: Action) -> bytes:
@@ -235,7 +235,7 @@ class JsonCodec:
             RemoteProtocolError: not JSON, not a message, or values the contract forbids.
         """
         self.corr_id, self.seq = "", 0
-        value = strictjson.loads(frame)
+        value = jsontext.loads(frame)
         self.corr_id, self.seq = _word(value, "corr_id"), _u64(value, "seq")
         kind = _kind(value)
         if kind is Kind.OBSERVATION:
@@ -250,7 +250,7 @@ class JsonCodec:
         Raises:
             RemoteProtocolError: it is no message.
         """
-        return _kind(strictjson.loads(frame))
+        return _kind(jsontext.loads(frame))
 
     def _read_observation(self, value: dict[str, Any]) -> Observation:
         contract = self._known()
@@ -494,8 +494,8 @@ def _word(value: Mapping[str, Any], name: str) -> str:
 
 
 def _text_key(name: str) -> str:
-    return strictjson.dumps({name: 0}).decode("ascii")[1:-2]
+    return jsontext.dumps({name: 0}).decode("ascii")[1:-2]
 
 
 def _text(name: str, value: str) -> str:
-    return strictjson.dumps({name: value}).decode("ascii")[1:-1]
+    return jsontext.dumps({name: value}).decode("ascii")[1:-1]

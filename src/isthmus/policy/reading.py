@@ -1,20 +1,16 @@
-"""JSON that says one thing only, and values of it that are what they should be.
+"""Values of a JSON document that are what they should be.
 
 Every function takes where it is in the document, so that a message names the place.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 __all__ = [
     "Numbers",
-    "parse_json",
     "read_choice",
     "read_file_name",
     "read_list",
@@ -30,44 +26,6 @@ Numbers = float | tuple[float, ...]
 """One number for all entries, or one for each."""
 
 Item = TypeVar("Item")
-
-
-def parse_json(data: bytes) -> Any:
-    """Parse JSON in UTF-8, refusing what two parsers could read in two ways.
-
-    Raises:
-        ValueError: malformed, nested too deep, a key twice in one object, or a number that is
-            not finite.
-    """
-    try:
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except RecursionError as exc:
-        raise ValueError("nested too deep") from exc
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        twice = sorted(key for key, count in counts.items() if count > 1)
-        raise ValueError(f"duplicate keys {', '.join(map(repr, twice))}")
-    return found
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number; every number must be finite")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} does not fit a double; every number must be finite")
-    return value
 
 
 def read_object(
@@ -113,10 +71,7 @@ def read_number(data: Any, where: str) -> float:
     """Read a finite number."""
     if isinstance(data, bool) or not isinstance(data, (int, float)):
         raise ValueError(f"{where} must be a number, got {data!r:.60}")
-    try:
-        return float(data)
-    except OverflowError as exc:
-        raise ValueError(f"{where} does not fit a double") from exc
+    return float(data)
 
 
 def read_numbers(data: Any, where: str) -> Numbers:
