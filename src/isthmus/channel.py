@@ -18,7 +18,7 @@ from typing import TypeVar
 from .contract import Contract
 from .errors import ConnectError, ConnectionLostError, RemoteProtocolError, UpgradeError
 from .protocol import BinaryCodec, ClientProtocol, Codec, JsonCodec
-from .protocol.binary import BinaryFramer
+from .protocol.binaryframer import BinaryFramer
 from .protocol.bounds import WIRE_VERSION
 from .protocol.messages import (
     Answer,

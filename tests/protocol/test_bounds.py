@@ -11,7 +11,7 @@ import pytest
 from isthmus import ActionField, Contract, Field
 from isthmus.errors import ContractError, LocalProtocolError, RemoteProtocolError
 from isthmus.protocol import BinaryCodec, JsonCodec, bounds, jsontext
-from isthmus.protocol.binary import BinaryFramer
+from isthmus.protocol.binaryframer import BinaryFramer
 from isthmus.protocol.header import HEADER_SIZE, MAGIC
 from isthmus.protocol.layout import action_layout, observation_layout
 from isthmus.protocol.messages import Bye, Hello, Result, Telemetry

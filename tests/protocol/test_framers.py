@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import RemoteProtocolError
-from isthmus.protocol.binary import BinaryFramer
+from isthmus.protocol.binaryframer import BinaryFramer
 from isthmus.protocol.bounds import MAX_HANDSHAKE
 from isthmus.protocol.framer import LineFramer
 from isthmus.protocol.header import HEADER_SIZE

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from isthmus.protocol.binary import BinaryFramer
+from isthmus.protocol.binaryframer import BinaryFramer
 from isthmus.protocol.messages import Telemetry
 from isthmus.transport import Transport, Waiter
 from isthmus.transport.segment import Segment

@@ -23,7 +23,7 @@ import os, sys
 from isthmus.transport import parse
 from isthmus.transport.sockets import begin_connect, finish_connect, listen, resolve
 from isthmus.transport.stream import StreamTransport
-from isthmus.protocol.binary import BinaryFramer
+from isthmus.protocol.binaryframer import BinaryFramer
 sock = begin_connect(*resolve(parse(sys.argv[1])))
 finish_connect(sock)
 transport = StreamTransport(sock, "unix", BinaryFramer())

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InferenceError
-from ..protocol.binary import all_finite
 from ..protocol.layout import action_layout
+from ..protocol.views import all_finite
 from .base import ArrayMap, Policy, allocate_state
 
 __all__ = ["StepArrays", "run"]

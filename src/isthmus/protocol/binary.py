@@ -7,17 +7,14 @@ Call, errors) has an empty body and its content in the tail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..contract import Contract
 from ..errors import LocalProtocolError, RemoteProtocolError
 from . import jsontext
+from .binaryframer import BinaryFramer
 from .bounds import MAX_HANDSHAKE, MAX_TAIL, WIRE_VERSION
 from .content import check_value, from_content, to_content
 from .header import (
@@ -30,10 +27,11 @@ from .header import (
     Flag,
     frame_lengths,
 )
-from .layout import Layout, action_layout, observation_layout
-from .messages import KINDS, Action, Arrays, Kind, Message, Observation, Outcome
+from .layout import action_layout, observation_layout
+from .messages import KINDS, Action, Kind, Message, Observation, Outcome
+from .views import FrameViews
 
-__all__ = ["BinaryCodec", "BinaryFramer"]
+__all__ = ["BinaryCodec"]
 
 Reserve = Callable[[int], memoryview]
 
@@ -44,138 +42,6 @@ _MISS = Outcome.MISS.value
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 _OBSERVATION_TAIL = ("rand_hash", "expected_rand_hash", "corr_id", "reset", "infos")
 _ACTION_TAIL = ("rand_hash", "expected_rand_hash", "corr_id", "clipped")
-_CONTROL_BYTES = 4096
-
-
-class BinaryFramer:
-    """Frames of one connection; one that carries arrays is always at the start of `memory`."""
-
-    def __init__(self) -> None:
-        """Begin with room for a small control frame; a handshake may grow it."""
-        self.memory = memoryview(bytearray(_CONTROL_BYTES))
-        self._body_limit = 0
-        self._tail_limit = MAX_HANDSHAKE
-        self._end = 0
-        self._taken = 0
-
-    def limit(self, body: int) -> None:
-        """From now on bodies have at most `body` bytes; room for them is taken at once."""
-        self._body_limit = body
-        self._tail_limit = MAX_TAIL
-        self._grow(HEADER_SIZE + body + _CONTROL_BYTES)
-
-    def _grow(self, size: int) -> None:
-        if size > self.memory.nbytes:
-            memory = memoryview(bytearray(size))
-            memory[: self._end] = self.memory[: self._end]
-            self.memory = memory
-
-    def space(self) -> memoryview:
-        """Free memory to receive into."""
-        if self._taken:
-            rest = self._end - self._taken
-            if rest:
-                self.memory[:rest] = bytes(self.memory[self._taken : self._end])
-            self._end, self._taken = rest, 0
-        return self.memory[self._end :] if self._end else self.memory
-
-    def received(self, count: int) -> None:
-        """`count` bytes were put into `space`."""
-        self._end += count
-
-    def next_frame(self) -> memoryview | None:
-        """The next whole frame, or None.
-
-        Raises:
-            RemoteProtocolError: not a frame, or larger than this connection may send.
-        """
-        start = self._taken
-        if self._end - start < HEADER_SIZE:
-            return None
-        body, size = self._frame_size(self.memory[start:] if start else self.memory)
-        if start and (body or self._end - start < size):  # others stay, or a flood moves each often
-            self.space()
-            start = 0
-        if self._end - start < size:
-            if self._end == self.memory.nbytes:  # room follows what came, not what was announced
-                self._grow(min(size, 2 * self._end))
-            return None
-        self._taken = start + size
-        return self.memory[start : start + size]
-
-    def pending(self) -> bool:
-        """True if bytes behind the last frame are here already."""
-        return self._end > self._taken
-
-    def place(self, frame: memoryview) -> memoryview:
-        """Copy a whole frame out of shared memory, so that nobody can change it any more."""
-        size = frame.nbytes
-        if size < HEADER_SIZE or size > HEADER_SIZE + self._body_limit + self._tail_limit:
-            raise RemoteProtocolError(f"a frame of {size} bytes was announced", code="too_large")
-        if self._end != self._taken:
-            raise RemoteProtocolError("a frame on the socket met one in shared memory")
-        self._grow(size)
-        self._end = self._taken = size
-        private = self.memory[:size]
-        private[:] = frame
-        return private
-
-    def _frame_size(self, memory: memoryview) -> tuple[int, int]:
-        _, body, tail = frame_lengths(memory)
-        if body > self._body_limit or tail > self._tail_limit:
-            raise RemoteProtocolError(
-                f"a frame of {body} + {tail} bytes is over this connection's bound of "
-                f"{self._body_limit} + {self._tail_limit}",
-                code="too_large",
-            )
-        return body, HEADER_SIZE + body + tail
-
-
-class _Views:
-    """Arrays over one piece of memory, rebuilt only when the memory is another one."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
-        self.memory: memoryview | None = None
-        self.blocks: list[dict[str, NDArray[Any]]] = []
-        self.regions: list[list[NDArray[Any]]] = []
-        self.used = 1
-        self.booleans = any(s.dtype == np.bool_ for block in layout.blocks for s in block.slots)
-
-    def over(self, memory: memoryview) -> _Views:
-        if memory is not self.memory:
-            body = memory[HEADER_SIZE : HEADER_SIZE + self.layout.size]
-            self.blocks = [block.views(body) for block in self.layout.blocks]
-            self.regions = [block.float_regions(body) for block in self.layout.blocks]
-            self.memory = memory
-        return self
-
-    def finite(self) -> bool:
-        """True if every float of the blocks last written or read is finite.
-
-        An alarm may come from large numbers whose sum overflows, or from what lies between two
-        arrays: it is confirmed array by array.
-        """
-        for block, regions in zip(self.blocks[: self.used], self.regions, strict=False):
-            if _suspicious(regions) and not all(_finite(array) for array in block.values()):
-                return False
-        return True
-
-    def check_booleans(self, used: int) -> None:
-        """Refuse a byte that is neither 0 nor 1: numpy takes it now for one, now for the other.
-
-        Raises:
-            RemoteProtocolError: there is such a byte.
-        """
-        for block in self.blocks[:used]:
-            for name, array in block.items():
-                if array.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
-                    raise RemoteProtocolError(f"field {name!r}: a byte of a bool is not 0 or 1")
-
-    def drop(self) -> None:
-        self.memory = None
-        self.blocks = []
-        self.regions = []
 
 
 class BinaryCodec:
@@ -193,8 +59,8 @@ class BinaryCodec:
         self.framer = BinaryFramer()
         self.body_crc = body_crc
         self._interface = 0
-        self._observation: _Views | None = None
-        self._action: _Views | None = None
+        self._observation: FrameViews | None = None
+        self._action: FrameViews | None = None
 
     def bind(
         self, contract: Contract, num_envs: int, *, training: bool = False, asks: bool
@@ -203,7 +69,7 @@ class BinaryCodec:
         observation = observation_layout(contract, num_envs, training=training)
         action = action_layout(contract, num_envs)
         self._interface = int(contract.interface_hash[:16], 16)
-        self._observation, self._action = _Views(observation), _Views(action)
+        self._observation, self._action = FrameViews(observation), FrameViews(action)
         self.framer.limit(action.size if asks else observation.size)
 
     def frame_sizes(self) -> tuple[int, int]:
@@ -265,11 +131,11 @@ class BinaryCodec:
         memory = reserve(HEADER_SIZE + views.layout.size + len(tail))
         views.over(memory)
         views.used = count
-        _fill(views.blocks[0], message.arrays)
+        views.fill(0, message.arrays)
         if count > 1:
-            _fill(views.blocks[1], message.training or {})
+            views.fill(1, message.training or {})
         if count > 2:
-            _fill(views.blocks[2], message.final or {})
+            views.fill(2, message.final or {})
         body_crc = 0
         if self.body_crc:
             flags |= Flag.BODY_CRC
@@ -292,7 +158,7 @@ class BinaryCodec:
         flags = body_crc = 0
         if body:
             views.over(memory)
-            _fill(views.blocks[0], message.arrays)
+            views.fill(0, message.arrays)
             if self.body_crc:
                 flags = Flag.BODY_CRC
                 body_crc = crc32(memory[HEADER_SIZE : HEADER_SIZE + body])
@@ -392,12 +258,12 @@ class BinaryCodec:
     def _check_step(
         self,
         frame: memoryview,
-        views: _Views | None,
+        views: FrameViews | None,
         flags: int,
         body_len: int,
         interface: int,
         body_crc: int,
-    ) -> _Views:
+    ) -> FrameViews:
         """The arrays of a step's frame, once it is known to be of this session and whole."""
         if views is None:
             raise RemoteProtocolError("a step came before the handshake")
@@ -419,7 +285,7 @@ class BinaryCodec:
         views = self._observation if kind == _OBSERVATION else self._action
         return (views or self._bound(None)).finite()
 
-    def _bound(self, views: _Views | None) -> _Views:
+    def _bound(self, views: FrameViews | None) -> FrameViews:
         if views is None:
             raise LocalProtocolError("no step can be sent before the handshake is done")
         return views
@@ -430,9 +296,6 @@ _LONGEST = 1e15
 """Seconds of sim_time that are believed."""
 _BLOCKS = {0: 1, int(Flag.TRAINING): 2, int(Flag.TRAINING | Flag.FINAL): 3}
 """Flags of an observation, the checksum's apart -> blocks of arrays in its body."""
-_SMALL = 128
-"""Numbers up to which Python's own sum is faster than a call into numpy."""
-_QUIET = partial(np.errstate, all="ignore")
 
 
 def _count_blocks(flags: int) -> int:
@@ -440,37 +303,6 @@ def _count_blocks(flags: int) -> int:
     if count is None:
         raise RemoteProtocolError(f"unknown flags {flags:#x} of an observation")
     return count
-
-
-def all_finite(regions: list[NDArray[Any]]) -> bool:
-    """True if every number of the flat float arrays is finite."""
-    return not _suspicious(regions) or all(_finite(region) for region in regions)
-
-
-def _suspicious(regions: list[NDArray[Any]]) -> bool:
-    """False if every number of the flat float arrays is finite, else probably True.
-
-    A sum, or for large arrays a dot product, finds NaN and infinity in one pass without a
-    temporary; large finite numbers overflow it too.
-    """
-    for region in regions:
-        if region.size <= _SMALL:
-            total = sum(region.tolist())
-        else:
-            with _QUIET():
-                total = float(region.dot(region))
-        if total - total != 0.0:
-            return True
-    return False
-
-
-def _finite(array: NDArray[Any]) -> bool:
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
-
-
-def _fill(views: Mapping[str, NDArray[Any]], arrays: Arrays) -> None:
-    for name, view in views.items():
-        view[...] = arrays[name]
 
 
 def _seal(memory: memoryview, tail_at: int, tail: bytes) -> int:
