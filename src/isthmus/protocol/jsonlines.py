@@ -11,18 +11,15 @@ with one format string per contract, made once.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..contract import Contract, Field
-from ..errors import LocalProtocolError, ObservationError, RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
 from . import jsontext
 from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
 from .content import CONTROL, check_value, from_content, to_content
+from .fieldtext import FieldText
 from .framer import LineFramer
 from .messages import KINDS, TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
 
@@ -47,9 +44,9 @@ _TYPES: dict[Kind, str] = {
     Kind.TELEMETRY: "telemetry",
     Kind.BYE: "bye",
 }
-_KINDS = {word: kind for kind, word in _TYPES.items()}
-_FORMATS = {"float16": "%.5g", "float32": "%.9g", "float64": "%.17g"}
-_MAX_INT = 1 << 63
+_COUNTERS = "counters"
+"""The first gateway's word for the answer to `get_counters`; other operations get `admin_ack`."""
+_KINDS = {word: kind for kind, word in _TYPES.items()} | {_COUNTERS: Kind.ADMIN_ACK}
 _NUMBER_BYTES = 32
 _OBSERVATION_KEYS = frozenset(
     ("observation", "sim_time", "rand_hash", "hash_rand", "expected_rand_hash")
@@ -86,12 +83,10 @@ class JsonCodec:
         self.corr_id = ""
         self.seq = 0
         self._contract: Contract | None = None
-        self._num_envs = 1
-        self._batched = False
         self._training = False
-        self._observed: list[_Writer] = []
-        self._acted: list[_Writer] = []
-        self._rewarded: list[_Writer] = []
+        self._observed: list[FieldText] = []
+        self._acted: list[FieldText] = []
+        self._rewarded: list[FieldText] = []
 
     def bind(
         self, contract: Contract, num_envs: int, *, training: bool = False, asks: bool
@@ -105,13 +100,11 @@ class JsonCodec:
         _check_names("observation", contract.observation, _OBSERVATION_KEYS)
         _check_names("action", contract.action, _ACTION_KEYS)
         self._contract = contract
-        self._num_envs = num_envs
-        self._batched = num_envs > 1
         self._training = training
         rewards = [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
-        self._observed = [_Writer(field, num_envs) for field in contract.observation]
-        self._acted = [_Writer(field, num_envs) for field in contract.action]
-        self._rewarded = [_Writer(field, num_envs) for field in rewards]
+        self._observed = [FieldText(field, num_envs) for field in contract.observation]
+        self._acted = [FieldText(field, num_envs) for field in contract.action]
+        self._rewarded = [FieldText(field, num_envs) for field in rewards]
         fields: list[Field] = [*contract.observation, *contract.action, *rewards]
         numbers = sum(field.width for field in fields) * (2 if training else 1) * num_envs
         self.framer.limit = min(MAX_LINE, MAX_HANDSHAKE + _NUMBER_BYTES * numbers)
@@ -155,7 +148,7 @@ class JsonCodec:
 
     def _observation(self, message: Observation) -> bytes:
         contract = self._known()
-        data = [writer.pair(message.arrays) for writer in self._observed]
+        data = [writer.write(message.arrays) for writer in self._observed]
         if message.sim_time == message.sim_time:
             data.append('"sim_time":%.17g' % message.sim_time)
         for name in ("rand_hash", "expected_rand_hash"):
@@ -169,10 +162,10 @@ class JsonCodec:
         if message.corr_id:
             parts.append(_text("corr_id", message.corr_id))
         if message.training is not None:
-            pairs = [writer.pair(message.training) for writer in self._rewarded]
+            pairs = [writer.write(message.training) for writer in self._rewarded]
             parts.append('"training":{%s}' % ",".join(pairs))
         if message.final is not None:
-            pairs = [writer.pair(message.final) for writer in self._observed]
+            pairs = [writer.write(message.final) for writer in self._observed]
             parts.append('"final":{%s}' % ",".join(pairs))
         extra = {
             name: value
@@ -198,7 +191,7 @@ class JsonCodec:
             '"deadline_miss":%s' % ("false" if message.outcome == Outcome.POLICY else "true"),
         ]
         if message.arrays:
-            data += [writer.pair(message.arrays) for writer in self._acted]
+            data += [writer.write(message.arrays) for writer in self._acted]
             data.append('"action_dim":%d' % contract.action[0].width)
         if message.rand_hash:
             data.append(_text("rand_hash", message.rand_hash))
@@ -262,18 +255,16 @@ class JsonCodec:
             raise RemoteProtocolError(
                 f"obs_version {version!r} came, the contract has {contract.obs_version}"
             )
-        arrays = {f.name: self._array(f, data) for f in contract.observation}
+        arrays = {field.name: field.read(data) for field in self._observed}
         training = final = None
         if "training" in value:
             if not self._training:
                 raise RemoteProtocolError("'training' came from a link that cannot reset")
             found = _object(value["training"], "training")
-            training = {
-                name: self._array(Field(name, (), dtype), found) for name, dtype in TRAINING_FIELDS
-            }
+            training = {field.name: field.read(found) for field in self._rewarded}
             if "final" in value:
                 last = _object(value["final"], "final")
-                final = {f.name: self._array(f, last) for f in contract.observation}
+                final = {field.name: field.read(last) for field in self._observed}
         message = Observation(
             arrays,
             _u64(value, "seq"),
@@ -294,14 +285,14 @@ class JsonCodec:
         return message._replace(**extra) if extra else message
 
     def _read_action(self, value: dict[str, Any]) -> Action:
-        contract = self._known()
+        self._known()
         data = _object(value.get("data"), "data")
         outcome = _u64(value, "outcome")
         if outcome not in _OUTCOMES:
             raise RemoteProtocolError(f"unknown outcome {outcome} of an action")
         arrays: Arrays = {}
         if outcome != Outcome.MISS:
-            arrays = {f.name: self._array(f, data) for f in contract.action}
+            arrays = {field.name: field.read(data) for field in self._acted}
         spans = value.get("spans_ns", [0, 0, 0, 0])
         check_value(Action, "clipped", spans)
         if len(spans) != 4:
@@ -323,23 +314,6 @@ class JsonCodec:
             _word(value, "corr_id"),
         )
 
-    def _array(self, field: Field, data: Mapping[str, Any]) -> NDArray[Any]:
-        if field.name not in data:
-            raise RemoteProtocolError(f"field {field.name!r} is missing")
-        shape = (self._num_envs, *field.shape) if self._batched else field.shape
-        numbers: list[Any] = []
-        _flatten(field, data[field.name], shape, numbers)
-        try:
-            with np.errstate(over="raise"):
-                # Whole numbers never by way of float64, which has not room for all of them.
-                array = np.array(numbers, np.float64 if field.is_float else field.numpy_dtype)
-                array = array.astype(field.numpy_dtype, casting="unsafe", copy=False)
-        except (OverflowError, FloatingPointError, ValueError) as exc:
-            raise RemoteProtocolError(
-                f"field {field.name!r}: a number does not fit {field.dtype}"
-            ) from exc
-        return array.reshape((self._num_envs, *field.shape))
-
     def _known(self) -> Contract:
         if self._contract is None:
             raise RemoteProtocolError("a step came before the handshake")
@@ -356,70 +330,7 @@ def _check_names(side: str, fields: Sequence[Field], taken: frozenset[str]) -> N
             )
 
 
-class _Writer:
-    """Writes one field's array with a format string made once."""
-
-    def __init__(self, field: Field, num_envs: int) -> None:
-        self._name = field.name
-        shape = (num_envs, *field.shape) if num_envs > 1 else field.shape
-        spec = _FORMATS.get(field.dtype, "%d")
-        if field.dtype == "bool":
-            spec = "%s"
-        self._boolean = field.dtype == "bool"
-        self._float = field.is_float
-        for size in reversed(shape):
-            spec = "[" + ",".join([spec] * size) + "]"
-        self._key, self._format = _text_key(field.name), spec
-
-    def pair(self, arrays: Arrays) -> str:
-        values = arrays[self._name].ravel().tolist()
-        if self._boolean:
-            return self._key + self._format % tuple("true" if v else "false" for v in values)
-        text = self._format % tuple(values)
-        if self._float:
-            if "n" in text:  # nan or inf
-                raise ObservationError(f"field {self._name!r} holds NaN or infinity")
-            if "-0" in text:
-                text = _MINUS_ZERO.sub("-0.0", text)  # or it comes back as a whole number, 0
-        return self._key + text
-
-
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
-_MINUS_ZERO = re.compile(r"(?<!e)-0(?=[],]|$)")
-
-
-def _flatten(field: Field, value: Any, shape: tuple[int, ...], into: list[Any]) -> None:
-    if not shape:
-        _check_number(field, value)
-        into.append(value)
-        return
-    if not isinstance(value, list) or len(value) != shape[0]:
-        came = f"a list of {len(value)}" if isinstance(value, list) else type(value).__name__
-        raise RemoteProtocolError(
-            f"field {field.name!r}: expected a list of {shape[0]} for shape {shape}, got {came}"
-        )
-    if len(shape) > 1:
-        for item in value:
-            _flatten(field, item, shape[1:], into)
-        return
-    for item in value:
-        _check_number(field, item)
-    into.extend(value)
-
-
-def _check_number(field: Field, value: Any) -> None:
-    kind = type(value)
-    if field.dtype == "bool":
-        fits = kind is bool
-    elif field.is_float:
-        fits = kind is float or (kind is int and -_MAX_INT < value < _MAX_INT)
-    else:
-        info = np.iinfo(field.dtype)
-        fits = kind is int and int(info.min) <= value <= int(info.max)
-    if not fits:
-        raise RemoteProtocolError(
-            f"field {field.name!r}: expected {field.dtype} numbers, got {str(value)[:40]!r}"
-        )
 
 
 def _kind(value: Mapping[str, Any]) -> Kind:
@@ -443,7 +354,12 @@ def _outward(message: Message) -> dict[str, Any]:
         if ours in content:
             value = content.pop(ours)
             content[theirs] = value / 1e9 if ours == "wall_ns" else value
-    return {"type": _TYPES[kind], "seq": message.seq, "epoch": message.epoch, **content}
+    word = (
+        _COUNTERS
+        if getattr(message, "op", "") == "get_counters" and (kind is Kind.ADMIN_ACK)
+        else _TYPES[kind]
+    )
+    return {"type": word, "seq": message.seq, "epoch": message.epoch, **content}
 
 
 def _inward(kind: Kind, value: dict[str, Any]) -> Message:
@@ -491,10 +407,6 @@ def _word(value: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or len(found) > MAX_TEXT:
         raise RemoteProtocolError(f"{name!r} must be text of at most {MAX_TEXT} characters")
     return found
-
-
-def _text_key(name: str) -> str:
-    return jsontext.dumps({name: 0}).decode("ascii")[1:-2]
 
 
 def _text(name: str, value: str) -> str:
