@@ -122,6 +122,7 @@ def test_as_a_module_it_loads_no_command() -> None:
         "isthmus.cli",
         "isthmus.cli.main",
         "isthmus.errors",
+        "isthmus.version",
     }
 
 

@@ -109,7 +109,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], type[Error], str]] = {
     "rearm": ({"rearm": "never"}, ContractError, "manual"),
     "joints": ({"joints": ["x", "b"]}, InterfaceMismatchError, "'a'"),
     "no contract": ({"contract": "/nonexistent.json"}, ContractError, "cannot read"),
-    "another contract": ({"contract": mirror()}, RefusedError, "interface"),
+    "another contract": ({"contract": mirror()}, InterfaceMismatchError, "interface"),
     "policy": ({"policy": "nobody"}, RefusedError, "nobody"),
 }
 

@@ -41,7 +41,7 @@ def test_a_miss_is_answered_while_the_policy_sleeps() -> None:
                 assert asked(other, seq, 1.0, BUDGET).outcome == Outcome.MISS
             counters = served.engine.counters
             assert counters.misses == 7
-            waiting = served.engine._executors["policy"]._waiting  # type: ignore[attr-defined]
+            waiting = served.engine._desk._executors["policy"]._waiting  # type: ignore[attr-defined]
             assert len(waiting) <= 2  # one a session, however long the policy hangs
             scripted.release.set()
             until(lambda: counters.late == 1, "the late inference was not noticed")

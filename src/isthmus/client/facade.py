@@ -14,7 +14,13 @@ from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..contract.joints import JointMap
 from ..contract.text import loads
-from ..errors import ConnectError, ConnectionLostError, ContractError, RefusedError
+from ..errors import (
+    ConnectError,
+    ConnectionLostError,
+    ContractError,
+    InterfaceMismatchError,
+    RefusedError,
+)
 from ..policy.inprocess import InProcess
 from ..policy.load import load
 from ..policy.reception import DEADLINE_SHARE, facts
@@ -149,6 +155,8 @@ def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
         try:
             return complete(open_channel(dial, hello), max(left, 0.001), dial.address.url)
         except (ConnectError, ConnectionLostError, RefusedError) as exc:
+            if isinstance(exc, RefusedError) and exc.code == "interface_mismatch":
+                raise InterfaceMismatchError(str(exc)) from exc
             if isinstance(exc, RefusedError) and not exc.retryable:
                 raise
             left = until - time.monotonic()

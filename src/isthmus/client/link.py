@@ -106,6 +106,8 @@ class Link:
         self._reset: dict[str, Any] | None = None
         self._missed_ns = 0
         self._sim_time = NAN
+        self._decided_ns = 0
+        self._by_clock = channel.contract.actuator == "real"
         self._steps = self._reconnects = self._overruns = 0
         self._causes: dict[str, int] = {}
         self._warned = ""
@@ -169,7 +171,7 @@ class Link:
             received,
             answer.arrays if answer is not None else None,
             arrays,
-            self._elapsed_ns(moment),
+            self._elapsed_ns(moment, received),
             cause,
         )
         self._steps += 1
@@ -203,6 +205,7 @@ class Link:
             )
         self._guard.reset(monotonic_ns(), mask=rows)
         self._sim_time = NAN
+        self._decided_ns = 0
         self._reset = _also_reset(self._reset, rows)
         if seed is not None:
             self._reset["seed"] = int(seed)
@@ -427,13 +430,18 @@ class Link:
 
     # answering the program ----------------------------------------------------------------
 
-    def _elapsed_ns(self, moment: float) -> int | None:
-        """Time since the last command, in simulation time where both moments are known."""
+    def _elapsed_ns(self, moment: float, now: int) -> int | None:
+        """Time since the last command: simulation time where both moments are known.
+
+        Without it a robot's is that of the clock, and a simulator's is one control_dt (None):
+        a simulator keeps its own pace.
+        """
         before, self._sim_time = self._sim_time, moment
+        last, self._decided_ns = self._decided_ns, now
         elapsed = moment - before
-        if elapsed != elapsed:
-            return None
-        return round(min(max(elapsed, 0.0), 3600.0) * 1e9)
+        if elapsed == elapsed:
+            return round(min(max(elapsed, 0.0), 3600.0) * 1e9)
+        return now - last if self._by_clock and last else None
 
     def _action(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .engine import Engine, Settings
+from .engine import Engine
+from .settings import Settings
 
 __all__ = ["Engine", "Settings"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from time import monotonic_ns, time_ns
@@ -32,6 +33,8 @@ from ..safety import Guard
 from .session import Job, Session
 
 __all__ = ["Answers", "Counters"]
+
+log = logging.getLogger("isthmus.gateway")
 
 LONGEST_NS = 3_600_000_000_000
 """Of a budget this much counts; more is a mistake, or an attempt to overflow a clock."""
@@ -135,6 +138,7 @@ class Answers:
         if job.expires_ns and now > job.expires_ns:
             return self.miss(job, now)
         self._counters.answered += 1
+        job.session.fault = ""
         arrays.commit()
         action = self._action(job, arrays.action, Outcome.POLICY, started_ns, ended_ns, now)
         return self._guarded(job, action, "") if job.session.guard is not None else action
@@ -213,6 +217,9 @@ class Answers:
     def _fault(self, job: Job, code: str, message: str) -> Answer:
         if job.session.guard is not None:
             job.session.guard.apply(monotonic_ns(), None, job.observation.arrays, None, code)
+        if code != job.session.fault:  # once, not at every step that it lasts
+            job.session.fault = code
+            log.warning("session %s: %s: %s", job.session.name, code, message)
         corr_id = job.observation.corr_id or self.corr_id(job.session)
         return ErrorAnswer(code, message, retryable=True, corr_id=corr_id)
 

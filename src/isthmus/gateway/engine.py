@@ -16,11 +16,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import select
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import monotonic_ns
 
@@ -33,8 +31,7 @@ from ..errors import (
     UpgradeError,
 )
 from ..policy.base import Policy
-from ..protocol import BinaryCodec, JsonCodec, ServerProtocol
-from ..protocol.header import MAGIC
+from ..protocol import JsonCodec
 from ..protocol.messages import (
     Attach,
     Attached,
@@ -46,18 +43,21 @@ from ..protocol.messages import (
     Observation,
     Telemetry,
 )
-from ..transport.base import wait_for
 from ..transport.descriptors import send_with_descriptors
 from ..transport.shm import ShmTransport
 from ..transport.sockets import Listener, peer_of
 from ..transport.stream import StreamTransport
 from .answers import Answers, Counters
-from .batch import Batch, measure
-from .executor import Executor, Inline, Threaded
+from .batch import measure
+from .desk import Desk
+from .doorway import Doorway, First
+from .executor import Executor
 from .register import Register
 from .session import Job, Session
+from .settings import Settings
+from .watch import Watch
 
-__all__ = ["Engine", "Settings"]
+__all__ = ["Engine"]
 
 log = logging.getLogger("isthmus.gateway")
 
@@ -67,38 +67,12 @@ _TURN = 16
 """Messages taken from one session in a pass, so that a flood cannot keep the others waiting."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a gateway behaves.
-
-    Attributes:
-        executor: `inline`, `thread`, or `auto`: a thread for policies slower than a quarter of
-            their deadline.
-        deterministic: one session per inference, so that no row's last bits depend on who else
-            asked.
-        deadline_ns: for clients that name none; 0 = 0.8 x control_dt.
-        max_sessions: connections beyond this are refused.
-        max_newcomers: connections without a handshake beyond this end the oldest of them.
-        greeting_timeout_ns: for the handshake, from a connection's first byte.
-        silence_timeout_ns: for that first byte.
-    """
-
-    executor: str = "auto"
-    deterministic: bool = False
-    deadline_ns: int = 0
-    max_sessions: int = 256
-    max_newcomers: int = 256
-    greeting_timeout_ns: int = 5_000_000_000
-    silence_timeout_ns: int = 30_000_000_000
-
-
 class Engine:
     """Answers links until `stop` is called.
 
     Attributes:
         counters: what happened.
         sessions: who is connected now.
-        executors: policy name -> `inline` or `thread`.
     """
 
     def __init__(
@@ -123,45 +97,32 @@ class Engine:
         self.settings = settings or Settings()
         self.counters = Counters()
         self.sessions: set[Session] = set()
-        self._listeners = {listener.sock.fileno(): listener for listener in listeners}
         self._upgrade_at = upgrade_at
         infer_ns = {name: measure(policy) for name, policy in policies.items()}
         self._register = Register(policies, infer_ns)
         self._answers = Answers(self.settings.deadline_ns, self.counters)
-        self.executors: dict[str, str] = {}
-        self._executors = {
-            name: self._executor(policy, infer_ns[name]) for name, policy in policies.items()
-        }
-        self._epoll = select.epoll()
-        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._desk = Desk(
+            policies,
+            infer_ns,
+            self._answers,
+            executor=self.settings.executor,
+            alone=self.settings.deterministic,
+        )
+        self._doorway = Doorway(listeners, self.settings)
+        self._watch = Watch()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
-        self._jobs: list[Job] = []
         self._backlog: set[Session] = set()
-        self._waiting: set[Job] = set()
-        self._newcomers: dict[Session, None] = {}
-        self._accepting = False
-        self._resume_at_ns = 0
         self._now = 0
-        self._watch(self._wake, _READ, self._woken)
-        for executor in self._executors.values():
-            bell = executor.descriptor()
-            if bell is not None:
-                self._watch(bell, _READ, lambda _, e=executor: e.collect())  # type: ignore[misc]
+        self._watch.add(self._wake, _READ, self._woken)
+        for bell, executor in self._desk.bells():
+            self._watch.add(bell, _READ, partial(_collect, executor))
         self._accept_again()
 
-    def _executor(self, policy: Policy, infer_ns: int) -> Executor:
-        deadline = self._answers.deadline_ns(policy.contract)
-        wanted = self.settings.executor
-        if wanted == "auto":
-            wanted = "thread" if infer_ns > deadline // 4 else "inline"
-        log.info(
-            "policy %s (%s): one inference takes %.3f ms of a deadline of %.1f ms; executor %s",
-            policy.name, policy.kind, infer_ns / 1e6, deadline / 1e6, wanted,
-        )  # fmt: skip
-        self.executors[policy.name] = wanted
-        kind = Threaded if wanted == "thread" else Inline
-        return kind(Batch(policy), alone=self.settings.deterministic)
+    @property
+    def executors(self) -> dict[str, str]:
+        """Policy name -> `inline` or `thread`."""
+        return dict(self._desk.kinds)
 
     # the loop -----------------------------------------------------------------------------
 
@@ -180,70 +141,38 @@ class Engine:
             os.eventfd_write(self._wake, 1)
 
     def _pass(self) -> None:
-        ready = wait_for(self._epoll, self._due_ns(), 256)
+        watch = self._watch
+        ready = watch.wait(self._due_ns())
         self._now = monotonic_ns()
         for descriptor, events in ready:
-            handler = self._handlers.get(descriptor)
+            handler = watch.handler(descriptor)
             if handler is not None:  # else closed earlier in this pass
                 handler(events)
         if self._backlog:
             backlog, self._backlog = self._backlog, set()
             for session in backlog:
                 self._read(session)
-        if self._jobs:
-            self._submit()
-        if self._waiting:
-            self._answer_misses()
-        if self._newcomers or not self._accepting:
+        if self._desk.submit(self._done):
+            self.counters.batches += 1
+        for job in self._desk.overdue(monotonic_ns()):
+            self._send(job.session, self._answers.miss(job, monotonic_ns()))
+        if self._doorway.newcomers or not self._doorway.accepting:
             self._tidy()
 
     def _due_ns(self) -> int | None:
         """When the engine must look even if nothing happens; None = never."""
         if self._backlog:
             return 0
-        if not self._waiting and not self._newcomers and self._accepting:
-            return None
-        due = [job.expires_ns for job in self._waiting if job.expires_ns]
-        due += [session.expires_ns for session in self._newcomers]
-        if not self._accepting:
-            due.append(self._resume_at_ns)
-        return min(due) if due else None
-
-    def _submit(self) -> None:
-        jobs, self._jobs = self._jobs, []
-        if len(jobs) == 1:
-            self._executor_of(jobs[0]).submit(jobs, self._done)
-        else:
-            groups: dict[str, list[Job]] = {}
-            for job in jobs:
-                assert job.session.policy is not None  # noqa: S101
-                groups.setdefault(job.session.policy.name, []).append(job)
-            for name, group in groups.items():
-                self._executors[name].submit(group, self._done)
-        for job in jobs:
-            if not job.settled:
-                self._waiting.add(job)
-        self.counters.batches += 1
-
-    def _executor_of(self, job: Job) -> Executor:
-        assert job.session.policy is not None  # noqa: S101
-        return self._executors[job.session.policy.name]
+        budget, door = self._desk.due_ns(), self._doorway.due_ns()
+        if budget is None or door is None:
+            return door if budget is None else budget
+        return min(budget, door)
 
     def _done(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> None:
-        self._waiting.discard(job)
-        if job.settled or job.session.closed:
+        if self._desk.settle(job):
+            self._send(job.session, self._answers.of(job, fault, started_ns, ended_ns))
+        else:
             self.counters.late += 1
-            return
-        job.settled = True
-        self._send(job.session, self._answers.of(job, fault, started_ns, ended_ns))
-
-    def _answer_misses(self) -> None:
-        now = monotonic_ns()
-        for job in [job for job in self._waiting if job.expires_ns and job.expires_ns <= now]:
-            self._waiting.discard(job)
-            job.settled = True
-            if not job.session.closed:
-                self._send(job.session, self._answers.miss(job, now))
 
     # sessions -----------------------------------------------------------------------------
 
@@ -300,7 +229,7 @@ class Engine:
         self._welcomed(session)
 
     def _check_room(self, hello: Hello | None) -> None:
-        if len(self.sessions) - len(self._newcomers) < self.settings.max_sessions:
+        if len(self.sessions) - len(self._doorway.newcomers) < self.settings.max_sessions:
             return
         if hello is not None and self._register.is_back(hello):
             return  # it takes the place of its former connection
@@ -337,7 +266,7 @@ class Engine:
             return
         decoded = monotonic_ns()
         expires = self._answers.expiry(session, observation, self._now)
-        self._jobs.append(Job(session, observation, self._now, decoded, expires))
+        self._desk.add(Job(session, observation, self._now, decoded, expires))
 
     def _greet(self, session: Session, hello: Hello) -> None:
         self._check_room(hello)
@@ -351,7 +280,7 @@ class Engine:
         self._flush(session, size)
 
     def _welcomed(self, session: Session) -> None:
-        self._newcomers.pop(session, None)
+        self._doorway.newcomers.pop(session, None)
         former = self._register.take_over(session)
         if former is not None and former is not session:
             self._complain(former, ProtocolError("the session connected again", code="superseded"))
@@ -375,7 +304,7 @@ class Engine:
             self._end(newcomer)
             raise
         self._unwatch(newcomer)
-        self._newcomers.pop(newcomer, None)
+        self._doorway.newcomers.pop(newcomer, None)
         self.sessions.discard(newcomer)
         newcomer.closed = True
         self._unwatch(session)
@@ -457,96 +386,56 @@ class Engine:
         self._register.left(session)
         self._unwatch(session)
         self.sessions.discard(session)
-        self._newcomers.pop(session, None)
+        self._doorway.newcomers.pop(session, None)
         self._backlog.discard(session)
         session.protocol.abandon()
         session.protocol.codec.release()
         session.transport.close()
-        if not self._accepting:
-            self._resume_at_ns = 0
+        self._doorway.hurry()
 
     # newcomers ----------------------------------------------------------------------------
 
-    def _accept(self, listener: Listener) -> None:
-        for _ in range(64):
-            try:
-                sock = listener.accept()
-            except TransportError as exc:
-                self._pause_accepting(str(exc))
-                return
-            if sock is None:
-                return
-            self._admit(sock, listener)
-
-    def _admit(self, sock: socket.socket, listener: Listener) -> None:
-        if len(self._newcomers) >= self.settings.max_newcomers:
-            self.counters.refuse("too_many_sessions")
-            self._end(next(iter(self._newcomers)))  # the one that has said nothing for longest
-        name = "tcp" if listener.address.scheme == "tcp" else "unix"
-        codec = BinaryCodec(body_crc=name == "tcp")
-        session = Session(
-            StreamTransport(sock, name, codec.framer), ServerProtocol(codec), _peer_name(sock)
-        )
-        session.expires_ns = self._now + self.settings.silence_timeout_ns
-        self.sessions.add(session)
-        self._newcomers[session] = None
-        self._watch(sock.fileno(), _READ, lambda _: self._sniff(session, sock))
-        session.watched = {sock.fileno(): 0}  # another handler takes over after the sniff
-
-    def _sniff(self, session: Session, sock: socket.socket) -> None:
-        """One look at the first byte decides the codec, once."""
+    def _accept(self, listener: Listener, _: int) -> None:
         try:
-            first = sock.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
-        except OSError:
-            first = b""
-        if not first:
+            for session in self._doorway.arrivals(listener, self._now):
+                self.sessions.add(session)
+                descriptor = _socket_of(session).fileno()
+                self._watch.add(descriptor, _READ, partial(self._sniff, session))
+                session.watched = {descriptor: 0}  # another handler takes over after the sniff
+                surplus = self._doorway.surplus()
+                if surplus is not None:
+                    self.counters.refuse("too_many_sessions")
+                    self._end(surplus)
+        except TransportError as exc:
+            self.counters.accept_pauses += 1
+            self._doorway.pause(exc, self._now)
+            for descriptor in self._doorway.listeners:
+                self._watch.remove(descriptor)
+
+    def _sniff(self, session: Session, _: int) -> None:
+        first, byte = self._doorway.sniff(session, _socket_of(session), self._now)
+        if first is First.GONE:
             self._end(session)
-            return
-        session.expires_ns = self._now + self.settings.greeting_timeout_ns
-        if first != MAGIC[:1]:
-            session.name = f"json-{secrets.token_hex(4)}"
-        if first == b"{":
-            codec = JsonCodec()
-            session.protocol = ServerProtocol(codec)
-            session.transport.use(codec.framer)
-        elif first != MAGIC[:1]:
-            session.protocol = ServerProtocol(JsonCodec())
-            self._complain(
-                session,
-                ProtocolError(
-                    f"expected a JSON object or a binary frame, got a first byte of {first!r}",
-                    code="bad_json",
-                ),
-            )
+        elif first is First.STRANGE:
+            text = f"expected a JSON object or a binary frame, got a first byte of {byte!r}"
+            self._complain(session, ProtocolError(text, code="bad_json"))
             self._end(session)
-            return
-        self._watch_session(session)
-        self._read(session)
+        elif first is First.SPEAKS:
+            self._watch_session(session)
+            self._read(session)
 
     def _tidy(self) -> None:
         """Close newcomers that stay silent, and accept again after a pause."""
-        for session in [one for one in self._newcomers if one.expires_ns <= self._now]:
-            self._refuse(
-                session,
-                RefusedError("no handshake came in time", code="schema_violation", retryable=True),
-            )
-        if not self._accepting and self._now >= self._resume_at_ns:
+        for session in self._doorway.expired(self._now):
+            text = "no handshake came in time"
+            self._refuse(session, RefusedError(text, code="schema_violation", retryable=True))
+        if self._doorway.may_resume(self._now):
             self._accept_again()
 
-    def _pause_accepting(self, why: str) -> None:
-        log.warning("%s; accepting pauses for a second", why)
-        self.counters.accept_pauses += 1
-        self._accepting = False
-        self._resume_at_ns = self._now + 1_000_000_000
-        for descriptor in self._listeners:
-            self._forget(descriptor)
-
     def _accept_again(self) -> None:
-        self._accepting = True
-        for descriptor, listener in self._listeners.items():
-            self._watch(descriptor, _READ, lambda _, one=listener: self._accept(one))  # type: ignore[misc]
+        self._doorway.accepting = True
+        for descriptor, listener in self._doorway.listeners.items():
+            self._watch.add(descriptor, _READ, partial(self._accept, listener))
 
     # descriptors --------------------------------------------------------------------------
 
@@ -557,9 +446,9 @@ class Engine:
             wanted[first] = select.EPOLLOUT
         for descriptor, events in wanted.items():
             if session.watched.get(descriptor) != events:
-                self._watch(descriptor, events, partial(self._on_session, session))
+                self._watch.add(descriptor, events, partial(self._on_session, session))
         for descriptor in session.watched.keys() - wanted.keys():
-            self._forget(descriptor)
+            self._watch.remove(descriptor)
         session.watched = wanted
 
     def _on_session(self, session: Session, events: int) -> None:
@@ -591,24 +480,13 @@ class Engine:
             return
         session.paused = True
         for descriptor in session.watched:
-            self._epoll.modify(descriptor, 0)
+            self._watch.mute(descriptor)
             session.watched[descriptor] = 0
 
     def _unwatch(self, session: Session) -> None:
         for descriptor in session.watched:
-            self._forget(descriptor)
+            self._watch.remove(descriptor)
         session.watched = {}
-
-    def _watch(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
-        if descriptor in self._handlers:
-            self._epoll.modify(descriptor, events)
-        else:
-            self._epoll.register(descriptor, events)
-        self._handlers[descriptor] = handler
-
-    def _forget(self, descriptor: int) -> None:
-        if self._handlers.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
 
     def _woken(self, _: int) -> None:
         os.eventfd_read(self._wake)
@@ -625,11 +503,9 @@ class Engine:
                 except (ConnectionLostError, ProtocolError):
                     pass  # it left first
             self._end(session)
-        for executor in self._executors.values():
-            executor.close()
-        for listener in self._listeners.values():
-            listener.close()
-        self._epoll.close()
+        self._desk.close()
+        self._doorway.close()
+        self._watch.close()
         os.close(self._wake)
 
 
@@ -638,12 +514,5 @@ def _socket_of(session: Session) -> socket.socket:
     return session.transport.socket
 
 
-def _peer_name(sock: socket.socket) -> str:
-    peer = peer_of(sock)
-    if peer is not None:
-        return f"process {peer.pid}"
-    try:
-        host, port = sock.getpeername()[:2]
-    except OSError:
-        return "a peer that left"
-    return f"{host}:{port}"
+def _collect(executor: Executor, _: int) -> None:
+    executor.collect()

@@ -33,6 +33,7 @@ class Session:
         sending: True while an answer waits for room in its socket; nothing is read meanwhile.
         paused: True while nothing is read from it although it speaks.
         watched: descriptor -> epoll events.
+        fault: code of the last error its policy gave, while it lasts.
         closed: True once it is to be forgotten.
     """
 
@@ -49,6 +50,7 @@ class Session:
     expires_ns: int = 0
     sending: bool = False
     paused: bool = False
+    fault: str = ""
     closed: bool = False
     watched: dict[int, int] = field(default_factory=dict)
 
@@ -97,3 +99,9 @@ class Job:
     decoded_ns: int
     expires_ns: int
     settled: bool = False
+
+    @property
+    def policy_name(self) -> str:
+        """Of the policy that answers it."""
+        assert self.session.policy is not None  # noqa: S101  (its session has been welcomed)
+        return self.session.policy.name

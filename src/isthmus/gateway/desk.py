@@ -1,0 +1,116 @@
+"""Questions on their way to the policies: who waits, who is late."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from ..policy.base import Policy
+from .answers import Answers
+from .batch import Batch
+from .executor import Done, Executor, Inline, Threaded
+from .session import Job
+
+__all__ = ["Desk"]
+
+log = logging.getLogger("isthmus.gateway")
+
+
+class Desk:
+    """Collects the questions of a pass and hands them to the executors, a batch per policy.
+
+    Attributes:
+        kinds: policy name -> `inline` or `thread`.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[str, Policy],
+        infer_ns: Mapping[str, int],
+        answers: Answers,
+        *,
+        executor: str,
+        alone: bool,
+    ) -> None:
+        """Start an executor for every policy.
+
+        Args:
+            policies: by name.
+            infer_ns: what one inference of each takes.
+            answers: knows the deadlines.
+            executor: `inline`, `thread`, or `auto`: a thread for policies slower than a quarter
+                of their deadline.
+            alone: every session in an inference of its own.
+        """
+        self.kinds: dict[str, str] = {}
+        self._executors: dict[str, Executor] = {}
+        for name, policy in policies.items():
+            deadline = answers.deadline_ns(policy.contract)
+            slow = infer_ns[name] > deadline // 4
+            kind = ("thread" if slow else "inline") if executor == "auto" else executor
+            log.info(
+                "policy %s (%s): one inference takes %.3f ms of a deadline of %.1f ms; executor %s",
+                name, policy.kind, infer_ns[name] / 1e6, deadline / 1e6, kind,
+            )  # fmt: skip
+            self.kinds[name] = kind
+            runner = Threaded if kind == "thread" else Inline
+            self._executors[name] = runner(Batch(policy), alone=alone)
+        self._jobs: list[Job] = []
+        self._waiting: set[Job] = set()
+
+    def bells(self) -> Iterator[tuple[int, Executor]]:
+        """Descriptors that are readable when an executor has something to deliver."""
+        for executor in self._executors.values():
+            bell = executor.descriptor()
+            if bell is not None:
+                yield bell, executor
+
+    def add(self, job: Job) -> None:
+        """Take a question of this pass."""
+        self._jobs.append(job)
+
+    def submit(self, done: Done) -> bool:
+        """Hand this pass's questions over; False if there are none."""
+        jobs = self._jobs
+        if not jobs:
+            return False
+        self._jobs = []
+        if len(jobs) == 1:
+            self._executors[jobs[0].policy_name].submit(jobs, done)
+        else:
+            groups: dict[str, list[Job]] = {}
+            for job in jobs:
+                groups.setdefault(job.policy_name, []).append(job)
+            for name, group in groups.items():
+                self._executors[name].submit(group, done)
+        for job in jobs:
+            if not job.settled:
+                self._waiting.add(job)
+        return True
+
+    def settle(self, job: Job) -> bool:
+        """A job has been inferred; False if nobody waits for it any more."""
+        self._waiting.discard(job)
+        if job.settled or job.session.closed:
+            return False
+        job.settled = True
+        return True
+
+    def overdue(self, now_ns: int) -> list[Job]:
+        """Jobs whose budget is over and whose sessions wait: they are settled with a miss."""
+        found = [job for job in self._waiting if job.expires_ns and job.expires_ns <= now_ns]
+        for job in found:
+            self._waiting.discard(job)
+            job.settled = True
+        return [job for job in found if not job.session.closed]
+
+    def due_ns(self) -> int | None:
+        """When the next budget ends; None if none does."""
+        if not self._waiting:
+            return None
+        return min((job.expires_ns for job in self._waiting if job.expires_ns), default=None)
+
+    def close(self) -> None:
+        """Stop the executors."""
+        for executor in self._executors.values():
+            executor.close()
