@@ -21,6 +21,8 @@ class Desk:
 
     Attributes:
         kinds: policy name -> `inline` or `thread`.
+        jobs: the questions of this pass.
+        waiting: jobs that a worker has, or will get.
     """
 
     def __init__(
@@ -55,8 +57,8 @@ class Desk:
             self.kinds[name] = kind
             runner = Threaded if kind == "thread" else Inline
             self._executors[name] = runner(Batch(policy), alone=alone)
-        self._jobs: list[Job] = []
-        self._waiting: set[Job] = set()
+        self.jobs: list[Job] = []
+        self.waiting: set[Job] = set()
 
     def bells(self) -> Iterator[tuple[int, Executor]]:
         """Descriptors that are readable when an executor has something to deliver."""
@@ -65,16 +67,9 @@ class Desk:
             if bell is not None:
                 yield bell, executor
 
-    def add(self, job: Job) -> None:
-        """Take a question of this pass."""
-        self._jobs.append(job)
-
-    def submit(self, done: Done) -> bool:
-        """Hand this pass's questions over; False if there are none."""
-        jobs = self._jobs
-        if not jobs:
-            return False
-        self._jobs = []
+    def submit(self, done: Done) -> None:
+        """Hand this pass's questions over."""
+        jobs, self.jobs = self.jobs, []
         if len(jobs) == 1:
             self._executors[jobs[0].policy_name].submit(jobs, done)
         else:
@@ -85,12 +80,11 @@ class Desk:
                 self._executors[name].submit(group, done)
         for job in jobs:
             if not job.settled:
-                self._waiting.add(job)
-        return True
+                self.waiting.add(job)
 
     def settle(self, job: Job) -> bool:
         """A job has been inferred; False if nobody waits for it any more."""
-        self._waiting.discard(job)
+        self.waiting.discard(job)
         if job.settled or job.session.closed:
             return False
         job.settled = True
@@ -98,17 +92,17 @@ class Desk:
 
     def overdue(self, now_ns: int) -> list[Job]:
         """Jobs whose budget is over and whose sessions wait: they are settled with a miss."""
-        found = [job for job in self._waiting if job.expires_ns and job.expires_ns <= now_ns]
+        found = [job for job in self.waiting if job.expires_ns and job.expires_ns <= now_ns]
         for job in found:
-            self._waiting.discard(job)
+            self.waiting.discard(job)
             job.settled = True
         return [job for job in found if not job.session.closed]
 
     def due_ns(self) -> int | None:
         """When the next budget ends; None if none does."""
-        if not self._waiting:
+        if not self.waiting:
             return None
-        return min((job.expires_ns for job in self._waiting if job.expires_ns), default=None)
+        return min((job.expires_ns for job in self.waiting if job.expires_ns), default=None)
 
     def close(self) -> None:
         """Stop the executors."""

@@ -152,10 +152,13 @@ class Engine:
             backlog, self._backlog = self._backlog, set()
             for session in backlog:
                 self._read(session)
-        if self._desk.submit(self._done):
+        desk = self._desk
+        if desk.jobs:
+            desk.submit(self._done)
             self.counters.batches += 1
-        for job in self._desk.overdue(monotonic_ns()):
-            self._send(job.session, self._answers.miss(job, monotonic_ns()))
+        if desk.waiting:
+            for job in desk.overdue(monotonic_ns()):
+                self._send(job.session, self._answers.miss(job, monotonic_ns()))
         if self._doorway.newcomers or not self._doorway.accepting:
             self._tidy()
 
@@ -163,6 +166,8 @@ class Engine:
         """When the engine must look even if nothing happens; None = never."""
         if self._backlog:
             return 0
+        if not self._desk.waiting and not self._doorway.newcomers and self._doorway.accepting:
+            return None
         budget, door = self._desk.due_ns(), self._doorway.due_ns()
         if budget is None or door is None:
             return door if budget is None else budget
@@ -266,7 +271,7 @@ class Engine:
             return
         decoded = monotonic_ns()
         expires = self._answers.expiry(session, observation, self._now)
-        self._desk.add(Job(session, observation, self._now, decoded, expires))
+        self._desk.jobs.append(Job(session, observation, self._now, decoded, expires))
 
     def _greet(self, session: Session, hello: Hello) -> None:
         self._check_room(hello)

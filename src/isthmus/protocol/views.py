@@ -55,6 +55,8 @@ class FrameViews:
         An alarm may come from large numbers whose sum overflows, or from what lies between two
         arrays: it is confirmed array by array.
         """
+        if self.used == 1 and not _suspicious(self._regions[0]):
+            return True  # the usual frame, by the shortest way
         for block, regions in zip(self.blocks[: self.used], self._regions, strict=False):
             if _suspicious(regions) and not all(_finite(array) for array in block.values()):
                 return False
