@@ -36,9 +36,9 @@ REMARKS: dict[str, str] = {
     ),
     "stopped": "negative is before the deadline: `act()` keeps 0.3 ms of it for its own return.",
     "sessions-64": (
-        "of the 25 us that a request costs the gateway, one inference of this small policy is a "
-        "third; answering many at once saves that part and no other. The gateway's thread is what "
-        "limits the rate. The bar of 3 was set beside a policy call of 100 us."
+        "of the 37 us that a request costs the gateway by itself, 13 are the inference of this "
+        "small policy; answering many at once saves those and nothing else. The bar of 3 was set "
+        "beside 100 us a request. The gateway's one thread is what limits the rate."
     ),
     "jitter": "the policy is the committed ONNX one, so this includes its inference, caches cold.",
 }
