@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from .environments import ROOT
 READY_TIMEOUT = 30.0  # seconds: a cold import of ONNX Runtime on a busy machine
 GRACE = 30.0  # seconds a burst may take longer than it was asked to
 END_TIMEOUT = 5.0
+PR_SET_PDEATHSIG = 1
 
 
 class SubjectError(Exception):
@@ -36,9 +39,21 @@ class Process:
         self._name = name
         self._errors = errors
         self._rest = b""
+        libc, parent = ctypes.CDLL(None), os.getpid()
+
+        def die_with_parent() -> None:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:  # it died before the line above
+                os._exit(1)
+
         with _placed(cpus), errors.open("wb") as stderr:
             self._child = subprocess.Popen(
-                argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+                argv,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this program has one thread
             )
 
     @property
