@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from functools import cache
@@ -139,6 +142,33 @@ def test_the_example_without_a_gateway_runs(
     exec(compile(code, "README.md", "exec"), {})
     # A machine that is busy may make the first inference late; then it is the fallback's turn.
     assert re.fullmatch(r"memory (policy|disarmed) \(6,\)\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("target", ["my_policies:towards_goal", "smooth:Smooth"])
+def test_the_policies_of_ones_own_run_as_printed(target: str, tmp_path: Path) -> None:
+    page = ROOT / "docs" / "POLICIES.md"
+    (contract,) = (code for code in blocks(page, "json") if '"goal_q"' in code)
+    (tmp_path / "arm.json").write_text(contract, encoding="utf-8")
+    for code in blocks(page, "python"):
+        (tmp_path / code.split()[1]).write_text(code, encoding="utf-8")
+    (line,) = re.findall(r"^isthmus (serve my_policies.*)$", text(page), re.MULTILINE)
+    serve = line.split() if "my_policies" in target else ["serve", target]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "isthmus", *serve], cwd=tmp_path, env=env, stdout=subprocess.PIPE
+    ) as gateway:
+        try:
+            assert gateway.stdout is not None
+            assert b"ready\n" in iter(gateway.stdout.readline, b"")
+            asked = subprocess.run(
+                [sys.executable, "ask.py"], cwd=tmp_path, env=env, capture_output=True, check=True
+            )
+        finally:
+            gateway.terminate()
+            gateway.communicate()
+    # The last of 50 steps may be late on a machine that is busy.
+    assert re.fullmatch(rb"(policy True|bridged (True|False))\n", asked.stdout), asked.stdout
+    assert gateway.returncode == 0
 
 
 def test_both_readmes_say_the_same() -> None:
