@@ -82,7 +82,7 @@ REFUSALS = [
     ("breaks", "OSError: no such checkpoint"),
     ("number", "returned int, which is neither"),
     ("NUMBER", "is a int; expected a function"),
-    ("absent", "cannot be imported: AttributeError"),
+    ("absent", "has no attribute 'absent'; name a function of that module"),
 ]
 
 
@@ -92,9 +92,37 @@ def test_factories_that_are_refused(module, attribute, message):
         load(f"{module}:{attribute}")
 
 
-def test_a_module_that_does_not_exist():
+@pytest.mark.parametrize("name", ["isthmus_no_such_module", "isthmus.no_such.module"])
+def test_a_module_that_does_not_exist(name):
     with pytest.raises(PolicyLoadError, match="ModuleNotFoundError.*PYTHONPATH"):
-        load("isthmus_no_such_module:f")
+        load(f"{name}:f")
+
+
+def test_only_a_module_that_is_not_found_asks_for_the_path(module, caplog):
+    with pytest.raises(PolicyLoadError) as caught:
+        load(f"{module}:absent")
+    assert "PYTHONPATH" not in str(caught.value)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("line", ["import isthmus_no_such_module", "1 / 0", "def f(: pass"])
+def test_a_module_that_breaks_shows_where_in_the_local_log(tmp_path, monkeypatch, caplog, line):
+    name = f"broken_{abs(hash(line))}"
+    (tmp_path / f"{name}.py").write_text(f"\n{line}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PolicyLoadError, match="cannot be imported") as caught:
+        load(f"{name}:f")
+    assert "PYTHONPATH" not in str(caught.value)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("isthmus.policy", "ERROR")
+    assert f'{name}.py", line 2' in caplog.text
+
+
+def test_a_factory_that_raises_shows_where_in_the_local_log(module, caplog):
+    with pytest.raises(PolicyLoadError) as caught:
+        load(f"{module}:breaks")
+    assert "in breaks" in caplog.text and f"{module}.py" in caplog.text
+    assert "line" not in str(caught.value) and f"{module}.py" not in str(caught.value)
 
 
 ANSWERS = [
@@ -127,3 +155,16 @@ def test_what_it_raises_is_an_inference_error(contract):
     with pytest.raises(InferenceError, match="RuntimeError: boom") as caught:
         infer(CallablePolicy(policy, contract))
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_where_it_raised_is_logged_once_for_each_policy_and_told_to_nobody(contract, caplog):
+    def policy(obs):
+        raise RuntimeError("boom")
+
+    for made in (CallablePolicy(policy, contract), CallablePolicy(policy, contract)):
+        for _ in range(3):
+            with pytest.raises(InferenceError) as caught:
+                infer(made)
+            assert "line" not in str(caught.value) and __file__ not in str(caught.value)
+    assert [(r.name, r.levelname) for r in caplog.records] == [("isthmus.policy", "ERROR")] * 2
+    assert caplog.text.count("in policy") == 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,9 @@ from ..errors import InferenceError, PolicyLoadError
 from .base import Array, ArrayMap, Policy
 
 __all__ = ["CallablePolicy", "load_callable"]
+
+# Tracebacks go to this log alone: a peer is told what was raised, never where.
+_LOG = logging.getLogger("isthmus.policy")
 
 Function = Callable[[dict[str, Array]], Any]
 
@@ -54,6 +58,7 @@ class CallablePolicy:
         self.contract = contract
         self.digest = digest or hashlib.sha256(name.encode()).hexdigest()
         self._function = function
+        self._traced = False
 
     def initial_state(self, num_envs: int) -> dict[str, Array]:
         """Stateless: always empty."""
@@ -70,6 +75,7 @@ class CallablePolicy:
         try:
             answer: Any = self._function(dict(observation))
         except Exception as exc:
+            self._trace()
             raise InferenceError(
                 f"policy {self.name!r} raised {type(exc).__name__}: {exc}"
             ) from exc
@@ -87,6 +93,12 @@ class CallablePolicy:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _trace(self) -> None:
+        """Log where it raised, the first time: a policy that fails at all fails at every step."""
+        if not self._traced:
+            self._traced = True
+            _LOG.error("policy %r raised; what follows is said once", self.name, exc_info=True)
 
     def _write(self, field: ActionField, value: Any, out: Array) -> None:
         try:
@@ -145,24 +157,39 @@ def load_callable(
 
 def _make(target: str) -> Any:
     module_name, _, attribute = target.partition(":")
+    found = _import(target, module_name)
     try:
-        factory: Any = import_module(module_name)
         for part in attribute.split("."):
-            factory = getattr(factory, part)
-    except Exception as exc:
-        raise PolicyLoadError(
-            f"{target} cannot be imported: {type(exc).__name__}: {exc}; "
-            "is its folder on PYTHONPATH?"
-        ) from exc
-    if not callable(factory):
-        raise PolicyLoadError(f"{target} is a {type(factory).__name__}; expected a function")
+            found = getattr(found, part)
+    except AttributeError as exc:
+        raise PolicyLoadError(f"{target}: {exc}; name a function of that module") from exc
+    if not callable(found):
+        raise PolicyLoadError(f"{target} is a {type(found).__name__}; expected a function")
     try:
-        return factory()
+        return found()
     except Exception as exc:
+        _LOG.error("%s raised", target, exc_info=True)
         raise PolicyLoadError(
             f"{target} raised {type(exc).__name__}: {exc}; a factory takes no arguments and "
             "returns a policy, or a function from observations to actions"
         ) from exc
+
+
+def _import(target: str, module_name: str) -> Any:
+    try:
+        return import_module(module_name)
+    except Exception as exc:
+        what = f"{target} cannot be imported: {type(exc).__name__}: {exc}"
+        if isinstance(exc, ModuleNotFoundError) and _leads_to(exc.name, module_name):
+            raise PolicyLoadError(f"{what}; is its folder on PYTHONPATH?") from exc
+        # The fault is inside a module that was found: its own words say where.
+        _LOG.error("%s cannot be imported", target, exc_info=True)
+        raise PolicyLoadError(what) from exc
+
+
+def _leads_to(missing: str | None, module_name: str) -> bool:
+    """Whether the missing module is the one asked for, or a package it is in."""
+    return missing is not None and f"{module_name}.".startswith(f"{missing}.")
 
 
 def _digest(target: str, function: Any, contract: Contract) -> str:
