@@ -148,4 +148,4 @@ def test_gateways_killed(tmp_path: Path) -> None:
             assert belongings(os.getpid()) == before
             assert link.transport == "shm"
         made.kill()
-    assert {path.name for path in tmp_path.iterdir()} <= {"s", "s.lock"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"s", ".s.isthmus-lock"}

@@ -57,7 +57,7 @@ def test_nobody_reads_what_it_prints(folder: Path) -> None:
 def test_after_kill_9_the_next_one_takes_the_path_over(folder: Path) -> None:
     with gateway(*halving(address(folder))) as first:
         first.kill()
-    assert {path.name for path in folder.iterdir()} <= {"s", "s.lock"}
+    assert {path.name for path in folder.iterdir()} <= {"s", ".s.isthmus-lock"}
     with gateway(*halving(address(folder))) as second:
         with isthmus.connect(address(folder)) as link:
             assert link.act(q=[1, 1], deadline=10).status == "policy"

@@ -101,5 +101,5 @@ def test_a_child_leaves_the_parents_path(tmp_path: Path) -> None:
     assert in_child(listener.close) == 0
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(f"{tmp_path}/s")
-    assert sorted(os.listdir(tmp_path)) == ["s", "s.lock"]
+    assert sorted(os.listdir(tmp_path)) == [".s.isthmus-lock", "s"]
     listener.close()

@@ -52,7 +52,8 @@ def test_only_this_user_can_open_the_socket(scheme: str, path: str) -> None:
         found = os.stat(path)
         assert stat.S_ISSOCK(found.st_mode)
         assert stat.S_IMODE(found.st_mode) == 0o600
-        assert stat.S_IMODE(os.stat(path + ".lock").st_mode) == 0o600
+        lock = os.path.join(os.path.dirname(path), ".s.isthmus-lock")
+        assert stat.S_IMODE(os.stat(lock).st_mode) == 0o600
         sock = connected(f"unix:{path}")
         accepted = listener.accept()
         assert accepted is not None
@@ -145,10 +146,53 @@ def test_a_file_that_is_no_socket_is_kept(path: str) -> None:
     with nothing_left(), pytest.raises(AddressError, match="no socket"):
         listen(parse(f"unix:{path}"))
     assert Path(path).read_text() == "precious"
+    assert os.listdir(os.path.dirname(path)) == ["s"], "a refused path leaves no lock"
+
+
+@pytest.mark.parametrize("name", ["s.lock", ".s.isthmus-lock"])
+def test_no_file_of_somebody_else_is_removed(name: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("precious")
+    with nothing_left():
+        if name == "s.lock":
+            listen(parse(f"unix:{path}")).close()
+        else:
+            with pytest.raises(AddressError, match="no lock of isthmus"):
+                listen(parse(f"unix:{path}"))
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_what_took_our_files_place_is_kept(path: str, tmp_path: Path) -> None:
+    listener = listen(parse(f"unix:{path}"))
+    for name in ("s", ".s.isthmus-lock"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).write_text("precious")
+    listener.close()
+    assert sorted(os.listdir(tmp_path)) == [".s.isthmus-lock", "s"]
+
+
+def test_a_lock_that_somebody_wrote_to_is_kept(path: str, tmp_path: Path) -> None:
+    listener = listen(parse(f"unix:{path}"))
+    (tmp_path / ".s.isthmus-lock").write_text("precious")
+    listener.close()
+    assert os.listdir(tmp_path) == [".s.isthmus-lock"]
+
+
+def test_the_right_path_goes_after_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "s").write_text("precious")
+    monkeypatch.chdir(tmp_path)
+    listener = listen(parse("unix:s"))
+    monkeypatch.chdir(tmp_path / "other")
+    listener.close()
+    assert os.listdir(tmp_path) == ["other"]
+    assert os.listdir(tmp_path / "other") == ["s"]
 
 
 def test_a_lock_that_is_a_link_is_not_followed(path: str, tmp_path: Path) -> None:
-    (tmp_path / "s.lock").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / ".s.isthmus-lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(AddressError, match="cannot listen"):
         listen(parse(f"unix:{path}"))
     assert not (tmp_path / "elsewhere").exists()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import ipaddress
 import os
 import select
@@ -17,6 +15,7 @@ from pathlib import Path
 from ..errors import AddressError, ConnectError, TransportError
 from .address import Address
 from .base import is_ready
+from .claim import Claim, claim
 from .forked import release_in_child
 
 __all__ = ["Listener", "Peer", "begin_connect", "finish_connect", "listen", "peer_of", "resolve"]
@@ -117,7 +116,7 @@ class Listener:
 
     address: Address
     sock: socket.socket
-    _lock: int | None = field(default=None)
+    _claim: Claim | None = field(default=None)
 
     def __post_init__(self) -> None:
         """See to it that no child goes on listening when we are gone."""
@@ -142,19 +141,14 @@ class Listener:
     def close(self) -> None:
         """Stop listening and remove the socket's path."""
         self.sock.close()
-        if self._lock is not None:
-            for path in (self.address.path, _lock_path(self.address.path)):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-            os.close(self._lock)
-            self._lock = None
+        if self._claim is not None:
+            self._claim.release()
 
     def forked(self) -> None:
         """In a forked child: the path and its lock stay the parent's."""
         self.sock.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._claim is not None:
+            self._claim.leave()
 
 
 def listen(address: Address) -> Listener:
@@ -213,35 +207,17 @@ def _listen_unix(address: Address) -> Listener:
                 f"the folder of {address.url!r} can be written by everyone; "
                 "use one that only you can write"
             )
-        lock = _lock(address)
+        owned = claim(address.path, address.url)
     except OSError as exc:
         raise AddressError(f"cannot listen on {address.url!r}: {exc.strerror}") from exc
     try:
         _remove_stale(address)
         found = _listen_at(address, socket.AF_UNIX, address.path)
+        owned.bound()
     except BaseException:
-        os.close(lock)
+        owned.release()
         raise
-    return Listener(address, found.sock, lock)
-
-
-def _lock(address: Address) -> int:
-    """Own the path for as long as the descriptor is open; the kernel frees it on kill -9."""
-    path = _lock_path(address.path)
-    while True:
-        lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(lock), os.stat(path)):
-                return lock
-        except BlockingIOError:
-            os.close(lock)
-            raise AddressError(
-                f"{address.url!r} is in use by another process; stop it or choose another path"
-            ) from None
-        except FileNotFoundError:
-            pass  # its last owner has just removed it: make a new one
-        os.close(lock)
+    return Listener(address, found.sock, owned)
 
 
 def _remove_stale(address: Address) -> None:
@@ -266,10 +242,6 @@ def _answers(path: str) -> bool:
         except OSError as exc:
             return exc.errno == errno.EAGAIN
         return True
-
-
-def _lock_path(path: str) -> str:
-    return path + ".lock"
 
 
 def _why(exc: OSError) -> str:
