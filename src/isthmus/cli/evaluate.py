@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +12,31 @@ from time import monotonic
 from typing import Any
 
 from isthmus.client import connect
-from isthmus.errors import MissingDependencyError
+from isthmus.errors import Error, MissingDependencyError
+
+from .arguments import check_bounds, check_writable, find_code_here
 
 URL_SCHEMES = ("shm:", "unix:", "tcp:", "memory:")
+BOUNDS: dict[str, tuple[float, float]] = {
+    "episodes": (1, math.inf),
+    "seed": (0, 2**63 - 1),
+    "at-least": (0, 1),
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus evaluate`."""
     add = parser.add_argument
     add("policy", metavar="POLICY", help="a model file, or the URL of a gateway that serves it")
-    add("--episodes", type=int, default=200, help="how many; default 200")
-    add("--seed", type=int, default=None, help="the first episode's; the others count up from it")
+    add("--contract", metavar="FILE", help="the contract, for a policy that brings none")
+    add("--episodes", type=int, default=200, metavar="N", help="how many; default 200")
+    add(
+        "--seed",
+        type=int,
+        default=None,
+        metavar="N",
+        help="the first episode's; the others count up from it",
+    )
     add("--no-randomize", action="store_true", help="turn domain randomization off")
     add("--at-least", type=float, default=0.0, metavar="RATE",
         help="exit with status 1 if the success rate is lower; 0 to 1")  # fmt: skip
@@ -30,6 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the episodes through a link in lockstep, and print what came of them."""
+    check_bounds(args, BOUNDS)
+    check_writable("json", args.json)
     try:
         from isthmus.sim.mujoco import evaluate
         from isthmus.sim.mujoco.evaluation import EVALUATION_SEED
@@ -39,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
         ) from exc
     url = args.policy if args.policy.startswith(URL_SCHEMES) else f"memory:{args.policy}"
     seed = EVALUATION_SEED if args.seed is None else args.seed
+    find_code_here([url.removeprefix("memory:")])
     started = monotonic()
-    with connect(url, pacing="lockstep") as link:
+    with connect(url, pacing="lockstep", contract=args.contract) as link:
 
         def on_reset(seed: int, info: Mapping[str, Any]) -> None:
             link.reset(seed=seed)
@@ -55,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         facts = {"policy": link.policy, "interface_hash": link.interface_hash, **found.to_dict()}
     facts["seconds"] = round(monotonic() - started, 1)
     if args.json:
-        Path(args.json).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        _write(args.json, facts)
     policy = facts["policy"]
     print(
         f"{policy['name']} ({policy['kind']}): {facts['success_rate']:.1%} of "
@@ -68,3 +86,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"lower than the {args.at_least:.1%} asked for", file=sys.stderr)
         return 1
     return 0
+
+
+def _write(path: str, facts: Mapping[str, Any]) -> None:
+    try:
+        Path(path).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise Error(f"--json: {path} cannot be written: {exc.strerror or exc}") from exc

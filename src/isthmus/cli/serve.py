@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import resource
 import secrets
@@ -14,16 +15,26 @@ from pathlib import Path
 
 from isthmus.contract import Contract
 from isthmus.contract.text import loads
-from isthmus.errors import ContractError, Error, PolicyLoadError
+from isthmus.errors import AddressError, ContractError, Error, PolicyLoadError
 from isthmus.gateway import Engine, Settings
 from isthmus.policy import load
 from isthmus.policy.base import Policy
 from isthmus.transport import Address, parse
 from isthmus.transport.sockets import Listener, listen
 
+from .arguments import check_bounds, find_code_here
+
 DEFAULT_LISTEN = "unix:isthmus.sock"
 SWITCH_INTERVAL = 1e-4
 """Seconds; with a worker thread, how long the engine may have to wait for the interpreter."""
+
+LISTENABLE = ("shm", "unix", "tcp")
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "threads": (1, math.inf),
+    "max-sessions": (1, math.inf),
+    "deadline-ms": (0, 3_600_000),
+}
 
 DESCRIPTORS_PER_SESSION = 5
 """Of a session over shared memory: a socket, the memory twice (mmap keeps its own), two bells."""
@@ -48,7 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--providers", metavar="LIST", default="CPUExecutionProvider",
         help="ONNX Runtime providers in order of preference, with commas between",
     )  # fmt: skip
-    add("--threads", type=int, default=1, help="threads one inference may use; default 1")
+    add(
+        "--threads", type=int, default=1, metavar="N",
+        help="threads one inference may use; default 1",
+    )  # fmt: skip
     add(
         "--executor", choices=("auto", "inline", "thread"), default="auto",
         help="who runs the policy; auto decides by its measured speed",
@@ -58,10 +72,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="one session per inference, so that last bits do not depend on who else asks",
     )  # fmt: skip
     add(
-        "--deadline-ms", type=float, default=0.0,
+        "--deadline-ms", type=float, default=0.0, metavar="MS",
         help="budget of clients that name none; default 0.8 x control_dt",
     )  # fmt: skip
-    add("--max-sessions", type=int, default=256, help="connections beyond this are refused")
+    add(
+        "--max-sessions", type=int, default=256, metavar="N",
+        help="connections beyond this are refused; default 256",
+    )  # fmt: skip
     add("--verbose", action="store_true", help="log sessions and decisions to standard error")
 
 
@@ -72,18 +89,16 @@ def run(args: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    if not 0 <= args.deadline_ms < 3.6e6 or args.max_sessions < 1 or args.threads < 1:
-        raise PolicyLoadError(
-            "--max-sessions and --threads must be at least 1, --deadline-ms from 0 to an hour; got "
-            f"{args.max_sessions}, {args.threads}, {args.deadline_ms:g}"
-        )
+    check_bounds(args, BOUNDS)
+    addresses = [_address(url) for url in args.listen or [DEFAULT_LISTEN]]
+    find_code_here(args.model)
     _allow_descriptors(args.max_sessions)
     policies = _load(args)
     listeners: list[Listener] = []
     engine = None
     try:
-        for url in args.listen or [DEFAULT_LISTEN]:
-            listeners.append(listen(parse(url)))
+        for address in addresses:
+            listeners.append(listen(address))
         shown = list(listeners)
         upgrade_at = _add_upgrade_listener(listeners)
         settings = Settings(
@@ -122,6 +137,13 @@ def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]
         f"closed: {done.sessions} sessions, {done.answered} actions, {done.misses} misses, "
         f"{done.errors} errors"
     )
+
+
+def _address(url: str) -> Address:
+    """Read `--listen URL`; what can be connected to only is refused before a model is loaded."""
+    if url.partition(":")[0] not in LISTENABLE:
+        raise AddressError(f"--listen {url}: expected shm:PATH, unix:PATH or tcp://HOST:PORT")
+    return parse(url)
 
 
 def _allow_descriptors(max_sessions: int) -> None:

@@ -26,7 +26,7 @@ from ..contract.diff import require_same_interface
 from ..errors import InterfaceMismatchError, PolicyLoadError
 from .base import Policy
 
-__all__ = ["CPU", "load"]
+__all__ = ["CPU", "load", "names_code"]
 
 CPU: tuple[str, ...] = ("CPUExecutionProvider",)
 
@@ -70,15 +70,13 @@ def load(
         raise PolicyLoadError(f"threads must be at least 1, got {threads}")
     text = os.fspath(target)
     request = Request(text, contract, tuple(providers), name, threads)
-    for pattern, loader in _LOADERS:
-        if pattern.fullmatch(text):
-            policy = loader(request)
-            break
-    else:
+    loader = _loader_of(text)
+    if loader is None:
         raise PolicyLoadError(
             f"{text!r} is no policy this isthmus can load; use MODEL.onnx or MODEL.npz with its "
             "manifest beside it, constant[:VALUE], pkg.mod:factory, or the URL of a gateway"
         )
+    policy = loader(request)
     if contract is not None:
         try:
             require_same_interface(contract, policy.contract, "the contract given", policy.name)
@@ -86,6 +84,15 @@ def load(
             policy.close()
             raise
     return policy
+
+
+def names_code(target: str) -> bool:
+    """Whether a target is the operator's own Python code, `pkg.mod:factory`."""
+    return _loader_of(target) is _load_callable
+
+
+def _loader_of(target: str) -> Loader | None:
+    return next((loader for pattern, loader in _LOADERS if pattern.fullmatch(target)), None)
 
 
 def _load_remote(request: Request) -> Policy:

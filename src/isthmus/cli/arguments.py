@@ -1,0 +1,60 @@
+"""What the commands share: bounds of numbers, files to write, and where a user's code is found."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from isthmus.errors import Error
+from isthmus.policy.load import names_code
+
+__all__ = ["check_bounds", "check_writable", "find_code_here"]
+
+
+def check_bounds(args: argparse.Namespace, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse the first number outside its bounds, by the option's name.
+
+    Args:
+        args: the command line; None stands for an option that was not given.
+        bounds: option without its dashes -> smallest and largest value it takes.
+
+    Raises:
+        Error: a number is outside, or is none.
+    """
+    for option, (low, high) in bounds.items():
+        value = getattr(args, option.replace("-", "_"))
+        if value is not None and not low <= value <= high:
+            wanted = f"at least {low}" if math.isinf(high) else f"from {low} to {high}"
+            raise Error(f"--{option}: expected a number {wanted}, got {value}")
+
+
+def check_writable(option: str, path: str | None) -> None:
+    """Refuse a file that could not be written, before the work whose result goes there.
+
+    Raises:
+        Error: its folder is missing, it is a folder, or writing is not permitted.
+    """
+    if path is None:
+        return
+    file = Path(path)
+    if file.is_dir():
+        raise Error(f"--{option}: {path} is a folder; name a file")
+    if not file.parent.is_dir():
+        raise Error(f"--{option}: {path} cannot be written: there is no folder {file.parent}")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise Error(f"--{option}: {path} cannot be written: permission denied")
+
+
+def find_code_here(targets: Iterable[str]) -> None:
+    """Let `pkg.mod:factory` be found in the current folder, as `python -m isthmus` does.
+
+    A console script starts with its own folder on the path instead. Nothing is added where no
+    target names code: a file that happens to lie here must not shadow a package of ours.
+    """
+    here = os.getcwd()
+    if any(map(names_code, targets)) and here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
