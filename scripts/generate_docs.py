@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from api_page import api_page
 from protocol_page import protocol_page
 
 from isthmus.cli.main import COMMANDS, command_parser
@@ -75,6 +76,7 @@ def cell(text: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configs/schemas/obs_action_schema.json": schema_text,
     "docs/reference/cli.md": cli_page,
+    "docs/API.md": api_page,
     "docs/PROTOCOL.md": protocol_page,
 }
 

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+import isthmus
 from isthmus.cli.main import COMMANDS, command_parser
+from isthmus.client import Action, Link, Timing
+from isthmus.safety.gate import REASONS
+from isthmus.safety.ladder import STATUS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -33,6 +39,7 @@ PAGES = sorted(
     ]
 )
 README, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
+API = ROOT / "docs" / "API.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -169,6 +176,58 @@ def test_the_policies_of_ones_own_run_as_printed(target: str, tmp_path: Path) ->
     # The last of 50 steps may be late on a machine that is busy.
     assert re.fullmatch(rb"(policy True|bridged (True|False))\n", asked.stdout), asked.stdout
     assert gateway.returncode == 0
+
+
+def test_the_example_of_the_api_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    (code,) = blocks(API, "python")
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "API.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert re.fullmatch(r"(policy -|disarmed deadline) float32 \d+\n1\n", out)
+
+
+def test_the_api_names_all_a_program_can_use() -> None:
+    """What has a table of its own is generated; here is that nothing was left out of it."""
+    for public in (isthmus.connect, Link.act, Link.reset):
+        assert {f"`{name}`" for name in inspect.signature(public).parameters} - {"`self`"} <= {
+            each.replace("*", "") for each in re.findall(r"`[*\w]+`", text(API))
+        }
+    for cls in (Action, Timing, Link, isthmus.Rate):
+        for name in vars(cls):
+            if not name.startswith("_") and not hasattr(Mapping, name):
+                assert re.search(rf"`(?:\w+\.)?{name}[`(]|link\.{name}\(", text(API)), name
+
+
+def test_the_api_lists_every_key_of_the_figures() -> None:
+    with isthmus.connect("memory:constant", contract=_arm()) as link:
+        link.act(q=[0.0, 0.0], goal_q=[0.0, 0.0])
+        stats = link.stats()
+    listed = {key for row in rows(API, "stats") for key in re.findall(r"`(\w+)`", row[0])}
+    assert listed == set(stats)
+    (figures,) = (row[1] for row in rows(API, "stats") if "latency_us" in row[0])
+    assert set(stats["latency_us"]["total"]) == set(re.findall(r"`([a-z][\w.]*)`", figures))
+    assert {row[0].strip("`") for row in rows(API, "status")} == set(STATUS.values())
+
+
+def test_the_api_lists_every_cause() -> None:
+    """Of the gate, of the link, and of the guard: each word that their code can answer with."""
+    words = set(REASONS)
+    source = (ROOT / "src" / "isthmus" / "client" / "link.py").read_text(encoding="utf-8")
+    words |= set(re.findall(r'None, "(\w+)"', source))
+    source = (ROOT / "src" / "isthmus" / "safety" / "guard.py").read_text(encoding="utf-8")
+    (chosen,) = re.findall(r'self\._instead\("(\w+)" if \w+ else "(\w+)"', source)
+    words |= set(chosen)
+    listed = {word for row in rows(API, "causes") for word in re.findall(r"`(\w+)`", row[0])}
+    assert listed == words | {"inference_failed"}
+
+
+def _arm() -> isthmus.Contract:
+    page = ROOT / "docs" / "POLICIES.md"
+    (contract,) = (code for code in blocks(page, "json") if '"goal_q"' in code)
+    return isthmus.Contract.from_dict(json.loads(contract))
 
 
 def test_both_readmes_say_the_same() -> None:
