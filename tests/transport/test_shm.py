@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import struct
 
 import pytest
 
 from isthmus.errors import ConnectionLostError, RemoteProtocolError
 from isthmus.transport import Waiter
+from isthmus.transport.segment import Segment
 from isthmus.transport.shm import ShmTransport
 
-from .ends import frame, number_of, put, shared, take
+from .ends import frame, framer, nothing_left, number_of, put, shared, take
 
 orders = pytest.mark.parametrize("ordered", [True, False], ids=["x86", "arm"])
 
@@ -205,6 +207,44 @@ def test_closing_twice_is_harmless() -> None:
         assert link.descriptors()[0][0] == -1
         with pytest.raises(ConnectionLostError):
             gateway.poll()
+
+
+def alone() -> tuple[ShmTransport, socket.socket]:
+    """The link's end, with a process to watch, and the socket's other end."""
+    left, right = socket.socketpair()
+    watched = os.pidfd_open(os.getpid())
+    return ShmTransport(
+        left, Segment.create(100, 100), framer(), asks=True, peer_descriptor=watched
+    ), right
+
+
+def test_what_was_dropped_without_a_close_is_given_back() -> None:
+    with nothing_left():
+        link, right = alone()
+        right.close()
+        link.stream.close()  # a socket sees to itself, with a warning
+        del link
+
+
+def test_an_interrupted_close_is_finished_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, closed = os.close, []
+
+    def interrupted(number: int) -> None:
+        real(number)
+        closed.append(number)
+        if len(closed) == 2:
+            raise KeyboardInterrupt
+
+    with nothing_left():
+        link, right = alone()
+        right.close()
+        monkeypatch.setattr(os, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            link.close()
+        link.close()
+        link.close()
+        monkeypatch.undo()
+        assert len(closed) == len(set(closed)) == 4
 
 
 def announce(link: ShmTransport, count: int, size: int) -> None:

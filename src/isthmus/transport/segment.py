@@ -22,9 +22,10 @@ import mmap
 import os
 import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import UpgradeError
+from .owned import Owned
 
 __all__ = ["Segment", "boot_id", "can_share"]
 
@@ -41,7 +42,7 @@ _MEMFD_SYSCALL = {"x86_64": 319, "aarch64": 279}
 
 @dataclass
 class Segment:
-    """A mapped segment with its descriptors.
+    """A mapped segment with its descriptors, which are closed when it is dropped.
 
     Attributes:
         memory: the whole mapping.
@@ -58,6 +59,11 @@ class Segment:
     descriptor: int
     question_bell: int
     answer_bell: int
+    _owned: Owned = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Own the descriptors from now on."""
+        self._owned = Owned(self.descriptors())
 
     @property
     def question_at(self) -> int:
@@ -131,8 +137,8 @@ class Segment:
         return [self.descriptor, self.question_bell, self.answer_bell]
 
     def close(self) -> None:
-        """Close the descriptors. The mapping goes when the last view of it does."""
-        _close_all(self.descriptors())
+        """Close the descriptors, once. The mapping goes when the last view of it does."""
+        self._owned.close()
 
 
 def can_share() -> str:

@@ -28,6 +28,7 @@ from ..errors import ConnectionLostError, RemoteProtocolError
 from ..protocol.framer import Framer
 from .base import is_ready
 from .forked import release_in_child
+from .owned import Owned
 from .segment import ANSWER_HEAD, Segment
 from .stream import StreamTransport
 
@@ -53,6 +54,7 @@ class ShmTransport:
         ordered_stores: bool = _ORDERED_STORES,
     ) -> None:
         """Take socket, segment and `peer_descriptor` (a pidfd to watch) over."""
+        self._watch = Owned(() if peer_descriptor is None else (peer_descriptor,))
         self.stream = StreamTransport(sock, "unix", framer)
         self._framer = framer
         self._segment: Segment | None = segment
@@ -155,13 +157,13 @@ class ShmTransport:
 
     def forked(self) -> None:
         """In a forked child: give our part of the segment back without a word to the peer."""
-        segment, self._segment = self._segment, None
+        segment = self._segment
         if segment is None:
             return
         empty = memoryview(b"")
         self._out = self._in = empty
         self._out_head = self._in_head = memoryview(bytearray(16)).cast("Q")
         segment.close()
-        if self._peer_descriptor is not None:
-            os.close(self._peer_descriptor)
-            self._peer_descriptor = None
+        self._peer_descriptor = None
+        self._watch.close()
+        self._segment = None  # the last, so that a second call finishes an interrupted one
