@@ -44,6 +44,9 @@ __all__ = ["Channel", "Dial", "Wait", "complete", "open_channel", "open_in_memor
 
 T = TypeVar("T")
 
+_STALE_AT_ONCE = 16
+"""Late frames taken off the wire in one call."""
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -158,15 +161,16 @@ class Channel:
             return None
         while True:
             frame = transport.poll()
-            if frame is None:
-                if not wait(deadline_ns):
-                    return None
-                continue
-            answer = self.protocol.receive(frame)
-            if isinstance(answer, Bye):
-                raise ConnectionLostError(f"the gateway said goodbye: {answer.reason}")
-            if answer is not None:
-                return answer
+            if frame is not None:
+                answer = self.protocol.receive(frame)
+                if isinstance(answer, Bye):
+                    raise ConnectionLostError(f"the gateway said goodbye: {answer.reason}")
+                if answer is not None:
+                    return answer
+            if deadline_ns is not None and monotonic_ns() >= deadline_ns:
+                return None  # rings and frames that are no answer must not keep us
+            if frame is None and not wait(deadline_ns):
+                return None
 
     def drain(self) -> bool:
         """Take late answers off the wire; True if no question is open any more.
@@ -176,8 +180,8 @@ class Channel:
             ProtocolError: the peer broke the conversation.
         """
         self.protocol.give_up()
-        while self.transport.flush():
-            frame = self.transport.poll()
+        for _ in range(_STALE_AT_ONCE):
+            frame = self.transport.poll() if self.transport.flush() else None
             if frame is None:
                 break
             answer = self.protocol.receive(frame)

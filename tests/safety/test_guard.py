@@ -109,7 +109,7 @@ def test_valid_actions_do_not_leave_a_stop(contracts: Any, rearm: str) -> None:
     for _ in range(20):
         now += T
         outcome = guard.apply(now, {"a": f32(1, 1, 1)}, POSE, T)
-        assert (outcome.status, outcome.cause) == ("stopped", "deadline")
+        assert (outcome.status, outcome.cause) == ("stopped", "latched")
         assert outcome.arrays["a"].tolist() == POSE["q"].tolist()
 
 

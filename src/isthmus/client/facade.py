@@ -31,12 +31,15 @@ from ..transport.sockets import resolve
 from ..version import VERSION
 from .link import Link
 from .reconnect import Reconnector
+from .times import seconds
 
 __all__ = ["connect"]
 
 log = logging.getLogger("isthmus.link")
 
 _CODECS = ("binary", "json")
+_PATIENCE = 1.0
+"""Seconds of waiting for a gateway before that is said."""
 
 
 def connect(
@@ -84,8 +87,9 @@ def connect(
     if codec not in _CODECS:
         raise ContractError(f"codec {codec!r}: use one of {', '.join(_CODECS)}")
     num_envs = _rows(num_envs)
-    if deadline is not None and not 0 < deadline < 3600:
-        raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
+    if deadline is not None:
+        deadline = seconds("deadline", deadline)
+    timeout = seconds("timeout", timeout)
     ours = _read(contract)
     adopted = False
     mapped: list[JointMap] = []
@@ -129,12 +133,13 @@ def connect(
         channel = _wait_for(dial, hello, timeout)
         reconnector = Reconnector(dial, hello, channel)
     if channel.note and channel.note != "not asked for":
-        log.info("frames travel by %s: %s", channel.transport.name, channel.note)
+        log.info("isthmus %s: frames travel by %s: %s", url, channel.transport.name, channel.note)
     link_deadline = hello.deadline_ns or int(channel.contract.control_dt_ns * DEADLINE_SHARE)
     try:
         return Link(
             channel,
             reconnector,
+            url=url,
             pacing=chosen,
             num_envs=num_envs,
             deadline_ns=link_deadline,
@@ -148,15 +153,17 @@ def connect(
 
 def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
     """Try until somebody listens, as long as `timeout` allows."""
-    until = time.monotonic() + timeout
+    started = time.monotonic()
+    until = started + timeout
     pause = 0.01
+    told = False
     while True:
         left = until - time.monotonic()
         try:
             return complete(open_channel(dial, hello), max(left, 0.001), dial.address.url)
         except (ConnectError, ConnectionLostError, RefusedError) as exc:
             if isinstance(exc, RefusedError) and exc.code == "interface_mismatch":
-                raise InterfaceMismatchError(str(exc)) from exc
+                raise InterfaceMismatchError(str(exc)) from None
             if isinstance(exc, RefusedError) and not exc.retryable:
                 raise
             left = until - time.monotonic()
@@ -166,7 +173,11 @@ def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
                 raise ConnectError(
                     f"no gateway at {dial.address.url} after {timeout:g} s: {exc}. "
                     f"Start one with: isthmus serve MODEL --listen {dial.address.url}"
-                ) from exc
+                ) from None
+            why = str(exc)
+        if not told and time.monotonic() - started > _PATIENCE:
+            told = True
+            log.warning("isthmus %s: waiting for a gateway: %s", dial.address.url, why)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 
@@ -201,7 +212,12 @@ def _rows(num_envs: object) -> int | None:
 def _read(contract: Contract | str | os.PathLike[str] | None) -> Contract | None:
     if contract is None or isinstance(contract, Contract):
         return contract
-    path = Path(contract)
+    try:
+        path = Path(contract)
+    except TypeError:
+        raise ContractError(
+            f"contract: expected a Contract or the path of its file, got {contract!r:.60}"
+        ) from None
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as exc:

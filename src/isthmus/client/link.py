@@ -15,6 +15,7 @@ an exception.
 from __future__ import annotations
 
 import logging
+import operator
 import os
 from collections.abc import Mapping
 from time import monotonic_ns, time_ns
@@ -50,6 +51,7 @@ from .margin import ReturnMargin
 from .observer import Observer
 from .poses import Poses
 from .reconnect import Reconnector
+from .times import seconds
 
 __all__ = ["Link"]
 
@@ -71,6 +73,7 @@ class Link:
 
     Attributes:
         contract: what crosses, with the limits of both sides.
+        url: where the gateway is.
         pacing: `realtime` or `lockstep`.
         num_envs: None for a single environment without a leading axis.
     """
@@ -80,6 +83,7 @@ class Link:
         channel: Channel,
         reconnector: Reconnector | None,
         *,
+        url: str,
         pacing: str,
         num_envs: int | None,
         deadline_ns: int,
@@ -88,6 +92,7 @@ class Link:
     ) -> None:
         """Take an open channel over."""
         self.contract: Contract = channel.contract
+        self.url = url
         self.pacing = pacing
         self.num_envs = num_envs
         self.joints = joints
@@ -112,6 +117,7 @@ class Link:
         self._causes: dict[str, int] = {}
         self._warned = ""
         self._closed = ""
+        self._busy = self._leaving = False
         self._stale = 0
         self._transport = channel.transport.name
         self._note = channel.note
@@ -149,13 +155,30 @@ class Link:
             PeerError, InferenceError: lockstep only: the gateway or policy failed.
             ContractError: the deadline is no time.
             DeadlineError: lockstep only: the gateway gave up.
-            LocalProtocolError: the link is closed.
+            LocalProtocolError: the link is closed, or `act` runs already: one thread, one call
+                at a time.
         """
         started = monotonic_ns()
+        self._enter("act")
+        try:
+            self._busy = True  # inside: whatever a signal handler raises, it is taken back
+            return self._act(started, observation, sim_time, rand_hash, deadline, fields)
+        finally:
+            self._busy = False
+            if self._leaving:
+                self.close()
+
+    def _act(
+        self,
+        started: int,
+        observation: Mapping[str, Any] | None,
+        sim_time: float | None,
+        rand_hash: str | None,
+        deadline: float | None,
+        fields: dict[str, Any],
+    ) -> Action:
         if observation is not None:
             fields = _joined(observation, fields)
-        if self._closed:
-            raise LocalProtocolError(self._closed)
         arrays = self._observer.arrays(fields)
         moment = NAN if sim_time is None else _moment(sim_time)
         if rand_hash:
@@ -193,11 +216,10 @@ class Link:
             seed: what the simulator was seeded with, for the records.
 
         Raises:
-            ContractError: the mask has another shape or dtype.
-            LocalProtocolError: the link is closed.
+            ContractError: the mask has another shape or dtype, or the seed is no 63-bit number.
+            LocalProtocolError: the link is closed, or `act` is running.
         """
-        if self._closed:
-            raise LocalProtocolError(self._closed)
+        self._enter("reset")
         rows = None if mask is None else np.asarray(mask)
         if rows is not None and (rows.shape != (self._rows,) or rows.dtype != np.bool_):
             raise ContractError(
@@ -208,23 +230,36 @@ class Link:
         self._decided_ns = 0
         self._reset = _also_reset(self._reset, rows)
         if seed is not None:
-            self._reset["seed"] = int(seed)
+            self._reset["seed"] = _seed(seed)
 
     def rearm(self) -> None:
         """Allow motion again after a stop, where the rearm rule leaves that to the operator."""
         self._guard.rearm(monotonic_ns())
 
     def close(self) -> None:
-        """Say goodbye and give everything back. May be called twice."""
-        if self._closed:
+        """Say goodbye and give everything back. May be called twice.
+
+        Called while `act` runs (from a signal handler, or another thread), it waits for its end.
+        """
+        if self._busy:
+            self._leaving = True
             return
-        self._closed = "the link is closed"
+        self._leaving = False
+        self._closed = self._closed or "the link is closed"
         _OPEN.discard(self)
         if self._reconnector is not None:
             self._reconnector.close()
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close("the link closed")
+        if self._channel is not None:
+            self._channel.close("the link closed")
+            self._channel = None
+
+    def _enter(self, what: str) -> None:
+        if self._busy:
+            raise LocalProtocolError(
+                f"{what}() was called while act() is running: one thread, one call at a time"
+            )
+        if self._closed:
+            raise LocalProtocolError(self._closed)
 
     def _forked(self) -> None:
         """In a forked child: the parent goes on with the conversation; say nothing."""
@@ -234,6 +269,12 @@ class Link:
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.abandon()
+
+    def __repr__(self) -> str:
+        """Address, way, policy and level."""
+        state = self._closed or self._guard.ladder.status
+        name = self._welcome.policy.get("name", "?")
+        return f"<Link {self.url} by {self._transport}, policy {name}: {state}>"
 
     def __enter__(self) -> Link:
         """The link itself."""
@@ -286,11 +327,21 @@ class Link:
         return self._deadline_ns / 1e9
 
     def stats(self) -> dict[str, Any]:
-        """Steps, misses by cause, reconnects, and quantiles of every stage in microseconds."""
+        """What happened so far.
+
+        Returns:
+            `steps`: calls of `act`. `applied`: those that returned the policy's action. `causes`:
+            how many of the others had which cause. `misses`: periods of control_dt, not calls,
+            in which an armed link had no valid action; the ladder counts by these, and in
+            DISARMED nothing counts. `overruns`: calls that returned after their deadline.
+            `stale`: answers dropped because they came late. `reconnects`, `transport`,
+            `transport_note`, `deadline_us`, and `latency_us`: quantiles of every stage.
+        """
         self._record()
         channel = self._channel
         return {
             "steps": self._steps,
+            "applied": self._steps - sum(self._causes.values()),
             "misses": self._guard.ladder.misses,
             "causes": dict(self._causes),
             "reconnects": self._reconnects,
@@ -323,6 +374,9 @@ class Link:
         except ObservationError as exc:
             self._warn("observation", str(exc))
             return None, "observation", started, started
+        except LocalProtocolError:
+            self._reset = None  # what cannot be written down now cannot be at the next step
+            raise
         except (ConnectionLostError, ProtocolError) as exc:
             self._lose(exc)
             return None, "disconnected", started, monotonic_ns()
@@ -350,7 +404,7 @@ class Link:
         """Log a fault once, not at every step that it lasts."""
         if cause != self._warned:
             self._warned = cause
-            log.warning("%s", text)
+            log.warning("isthmus %s: %s", self.url, text)
 
     def _observation(
         self, channel: Channel, arrays: dict[str, NDArray[Any]], moment: float, rand_hash: str,
@@ -379,7 +433,7 @@ class Link:
         return False
 
     def _lose(self, why: Error) -> None:
-        log.warning("connection lost: %s; connecting again", why)
+        log.warning("isthmus %s: connection lost: %s; connecting again", self.url, why)
         channel, self._channel = self._channel, None
         if channel is not None:
             self._stale += channel.protocol.stale
@@ -394,7 +448,10 @@ class Link:
         self._transport, self._note = channel.transport.name, channel.note
         self._reconnects += 1
         self._guard.reconnected(now)
-        log.warning("connected again, epoch %d, by %s", channel.protocol.epoch, self._transport)
+        log.warning(
+            "isthmus %s: connected again, epoch %d, by %s",
+            self.url, channel.protocol.epoch, self._transport,
+        )  # fmt: skip
         return channel
 
     def _act_in_lockstep(
@@ -506,20 +563,31 @@ def _joined(observation: object, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _moment(sim_time: float) -> float:
     """A simulation time, or NaN (unknown) for one that cannot be: beyond 30 million years."""
-    moment = float(sim_time)
+    try:
+        moment = float(sim_time)
+    except (TypeError, ValueError, OverflowError):
+        raise ObservationError(f"sim_time: expected seconds, got {sim_time!r:.60}") from None
     return moment if -_LATEST < moment < _LATEST else NAN
 
 
 def _span_ns(deadline: float) -> int:
-    if not 0 < deadline < 3600:
-        raise ContractError(f"deadline must be between 0 and 3600 s, got {deadline!r}")
-    return int(deadline * 1e9)
+    return int(seconds("deadline", deadline) * 1e9)
+
+
+def _seed(seed: object) -> int:
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if not 0 <= number < 1 << 63:
+        raise ContractError(f"seed: expected a whole number from 0 to 2^63 - 1, got {seed!r:.60}")
+    return number
 
 
 def _check_hash(rand_hash: object) -> None:
-    if not isinstance(rand_hash, str) or len(rand_hash) > MAX_TEXT:
+    if not isinstance(rand_hash, str) or len(rand_hash) > MAX_TEXT or not rand_hash.isprintable():
         raise ObservationError(
-            f"rand_hash: expected text of at most {MAX_TEXT} characters, got "
+            f"rand_hash: expected printable text of at most {MAX_TEXT} characters, got "
             f"{type(rand_hash).__name__} {str(rand_hash)[:40]!r}"
         )
 

@@ -30,6 +30,10 @@ class Rate:
         self.overruns = 0
         self._next_ns = time.monotonic_ns() + self.period_ns
 
+    def __repr__(self) -> str:
+        """Pace and what was missed."""
+        return f"<Rate {1e9 / self.period_ns:g} Hz, {self.overruns} missed>"
+
     def reset(self) -> None:
         """Begin anew now, without counting what was missed."""
         self._next_ns = time.monotonic_ns() + self.period_ns

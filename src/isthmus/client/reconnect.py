@@ -23,6 +23,7 @@ class Reconnector:
     """Opens a channel without ever waiting: each `step` does what can be done at once.
 
     Attributes:
+        url: where to.
         attempts: connections tried.
         error: why the last one failed; None after one that succeeded.
     """
@@ -30,6 +31,7 @@ class Reconnector:
     def __init__(self, dial: Dial, hello: Hello, channel: Channel) -> None:
         """Come back to the gateway, and as the session, of `channel`."""
         self._dial = dial
+        self.url = dial.address.url
         self._hello = hello._replace(
             session=channel.welcome.session,
             token=channel.welcome.token,
@@ -74,6 +76,10 @@ class Reconnector:
             self._failed(exc, now_ns)
         except OSError as exc:  # no descriptor is left for another attempt, for now
             self._failed(ConnectError(f"no connection can be made: {exc.strerror}"), now_ns)
+        except BaseException:  # a signal handler raised: this attempt has ended half-way
+            self._opening = self._wait = None
+            self._next_ns = now_ns
+            raise
         return None
 
     def close(self) -> None:
@@ -84,7 +90,7 @@ class Reconnector:
 
     def _failed(self, why: Error, now_ns: int) -> None:
         if str(why) != str(self.error):  # each reason once, not at every attempt
-            log.warning("cannot connect again yet: %s", why)
+            log.warning("isthmus %s: cannot connect again yet: %s", self.url, why)
         self.error = why
         self._pause(now_ns)
 

@@ -148,7 +148,9 @@ class Guard:
                 admission = gate.examine(action, measured, dt_ns)
                 if admission.accepted:
                     self._heard(now_ns, measured)
-                    return self._instead(ladder.cause or "rearmed", measured, dt_ns)
+                    # The policy answers again; what keeps the robot still is the latch alone.
+                    latched = ladder.level in LATCHED
+                    return self._instead("latched" if latched else "rearmed", measured, dt_ns)
             cause = admission.reason
         ladder.miss(now_ns, cause)
         return self._instead(ladder.cause or cause, measured, dt_ns)
