@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+
 import numpy as np
 import pytest
 
 from isthmus.errors import InferenceError
 from isthmus.gateway import Settings
+from isthmus.gateway.batch import Batch
+from isthmus.gateway.session import Job, Session
+from isthmus.policy.step import StepArrays
 from isthmus.protocol.messages import Action, ErrorAnswer, Observation, Outcome
 
 from ..support.contracts import pair
 from ..support.gateways import serving
 from ..support.peers import BinaryPeer, RawPeer
-from ..support.policies import Raw, Scripted, Summing, policy
+from ..support.policies import Raw, Scripted, Summing, half, policy
 from ..support.waiting import until
 
 THREAD = Settings(executor="thread")
@@ -95,6 +100,55 @@ def test_a_policy_of_ones_own_may_raise_anything(executor: str) -> None:
             assert "ZeroDivisionError" in answer.message
             assert peer.step(2, 1.0, 1.0).arrays["speed"].tolist() == [[0.5, 0.5]]
             assert served.engine.counters.by_code == {"inference_failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("executor", "raised"),
+    [
+        ("inline", SystemExit),
+        ("inline", CancelledError),
+        ("thread", SystemExit),
+        ("thread", CancelledError),
+        ("thread", KeyboardInterrupt),
+    ],
+)
+def test_a_policy_that_would_end_the_process_fails_alone(
+    executor: str, raised: type[BaseException]
+) -> None:
+    def leaves(observation: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if observation["q"][0, 0] == 107:
+            raise raised("enough")
+        return half(observation)
+
+    with serving(policy(leaves, pair()), settings=Settings(executor=executor)) as served:
+        with BinaryPeer(served.unix) as peer:
+            peer.greet(pair())
+            answer = peer.step(1, 107.0, 1.0)
+            assert isinstance(answer, ErrorAnswer)
+            assert answer.code == "inference_failed"
+            assert f"{raised.__name__}: enough" in answer.message
+            assert asked(peer, 2, 1.0).arrays["speed"].tolist() == [[0.5, 0.5]]
+
+
+def test_a_batch_that_has_no_room_fails_alone() -> None:
+    class Small(Summing):
+        def initial_state(self, num_envs: int) -> dict[str, np.ndarray]:
+            if num_envs > 4:
+                raise MemoryError("more than four")
+            return super().initial_state(num_envs)
+
+    batch = Batch(Small(pair()))
+    arrays = StepArrays(Small(pair()), 3)
+    session = Session(None, None, "", arrays=arrays)  # type: ignore[arg-type]
+    observation = Observation({"q": np.ones((3, 2), np.float32)}, 1)
+    jobs = [Job(session, observation, 0, 0, 0) for _ in range(2)]
+    batch.fill(jobs)
+    batch.run()
+    batch.split()
+    assert ["MemoryError: more than four" in str(fault) for fault in batch.faults] == [True, True]
+    batch.fill(jobs[:1])
+    batch.run()
+    assert batch.faults == [None]
 
 
 @pytest.mark.parametrize("executor", ["inline", "thread"])

@@ -54,13 +54,17 @@ class Batch:
         self._action: ArrayDict = {}
         self._state: ArrayDict = {}
         self._next_state: ArrayDict = {}
+        self._unfit: InferenceError | None = None
 
     def fill(self, jobs: Sequence[Job]) -> None:
         """Copy every session's rows in."""
         self.jobs = jobs
         rows = sum(_rows(job) for job in jobs)
+        self._unfit = None
         if rows > self._capacity:
-            self._grow(1 << (rows - 1).bit_length())
+            self._unfit = self._grow(1 << (rows - 1).bit_length())
+        if self._unfit is not None:
+            return
         start = 0
         for job in jobs:
             end = start + _rows(job)
@@ -74,13 +78,18 @@ class Batch:
         """Infer, all rows at once if possible. Touches no session, so a worker may do it."""
         self.started_ns = monotonic_ns()
         total = sum(_rows(job) for job in self.jobs)
-        fault = self._infer(0, total)
+        fault = self._unfit or self._infer(0, total)
         self.faults = [fault] * len(self.jobs)
-        if fault is not None and len(self.jobs) > 1:
+        if fault is not None and fault is not self._unfit and len(self.jobs) > 1:
             start = 0
             for index, job in enumerate(self.jobs):
                 self.faults[index] = self._infer(start, start + _rows(job))
                 start += _rows(job)
+        self.ended_ns = monotonic_ns()
+
+    def fail(self, fault: InferenceError) -> None:
+        """Give every job this fault."""
+        self.faults = [fault] * len(self.jobs)
         self.ended_ns = monotonic_ns()
 
     def split(self) -> None:
@@ -109,12 +118,25 @@ class Batch:
             return exc
         return None
 
-    def _grow(self, capacity: int) -> None:
+    def _grow(self, capacity: int) -> InferenceError | None:
+        """Make room, all of it or none: a batch of before fits as it did."""
+        policy = self.policy
+        try:
+            observation = allocate_observation(policy.contract, capacity)
+            action = allocate_action(policy.contract, capacity)
+            state = policy.initial_state(capacity)
+            next_state = {name: np.zeros_like(array) for name, array in state.items()}
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001  (a policy's own code may raise anything)
+            return InferenceError(
+                f"no room for {capacity} rows of policy {policy.name!r}: "
+                f"{type(exc).__name__}: {exc}"
+            )
         self._capacity = capacity
-        self._observation = allocate_observation(self.policy.contract, capacity)
-        self._action = allocate_action(self.policy.contract, capacity)
-        self._state = self.policy.initial_state(capacity)
-        self._next_state = {name: np.zeros_like(array) for name, array in self._state.items()}
+        self._observation, self._action = observation, action
+        self._state, self._next_state = state, next_state
+        return None
 
 
 def measure(policy: Policy, runs: int = 20) -> int:

@@ -97,7 +97,7 @@ class Threaded:
         self._running = False
         self._done: Done | None = None
         self._requests: SimpleQueue[Batch | None] = SimpleQueue()
-        self._faults: deque[BaseException | None] = deque()
+        self._finished: deque[Batch] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._work, name="isthmus-policy", daemon=True)
         self._thread.start()
@@ -116,13 +116,10 @@ class Threaded:
             os.eventfd_read(self._bell)
         except BlockingIOError:
             return  # woken for nothing
-        if not self._faults:
+        if not self._finished:
             return
-        fault = self._faults.popleft()
+        batch, done = self._finished.popleft(), self._done
         self._running = False
-        if fault is not None:
-            raise fault
-        batch, done = self._batch, self._done
         batch.split()
         for job, failed in zip(batch.jobs, batch.faults, strict=True):
             if done is not None:
@@ -158,10 +155,10 @@ class Threaded:
             batch = self._requests.get()
             if batch is None:
                 return
-            fault: BaseException | None = None
             try:
                 batch.run()
-            except BaseException as exc:  # noqa: BLE001  (delivered to the engine, which raises it)
-                fault = exc
-            self._faults.append(fault)
+            except BaseException as exc:  # noqa: BLE001  (it must not end the worker)
+                text = f"policy {batch.policy.name!r} raised {type(exc).__name__}: {exc}"
+                batch.fail(InferenceError(text))
+            self._finished.append(batch)
             os.eventfd_write(self._bell, 1)

@@ -25,13 +25,14 @@ def run(
     """`policy.infer`, for a policy that may keep no promise about what it raises.
 
     Raises:
-        InferenceError: the policy failed, in whatever way.
+        InferenceError: the policy failed, in whatever way; `sys.exit` is one of them.
+        KeyboardInterrupt: somebody wants the process to end.
     """
     try:
         policy.infer(observation, action, state, next_state)
-    except InferenceError:
+    except (InferenceError, KeyboardInterrupt):
         raise
-    except Exception as exc:
+    except BaseException as exc:
         raise InferenceError(f"policy {policy.name!r} raised {type(exc).__name__}: {exc}") from exc
 
 
