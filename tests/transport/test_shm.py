@@ -72,6 +72,17 @@ def test_a_full_doorbell_is_ringing(ordered: bool) -> None:
         assert number_of(take(gateway)) == 2
 
 
+def test_a_doorbell_that_cannot_be_used_is_a_lost_connection() -> None:
+    with shared(ordered_stores=False) as (link, gateway):
+        gone = os.eventfd(0)
+        os.close(gone)
+        link._out_bell = gateway._in_bell = gone
+        with pytest.raises(ConnectionLostError, match="cannot be rung: Bad file"):
+            put(link, frame(1))
+        with pytest.raises(ConnectionLostError, match="cannot be read: Bad file"):
+            gateway.poll()
+
+
 def test_doorbells_never_block() -> None:
     with shared() as (link, _):
         for number in (link._out_bell, link._in_bell):

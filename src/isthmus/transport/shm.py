@@ -14,6 +14,11 @@ means a whole frame, and an edge-triggered eventfd need not even be read. Elsewh
 system call that releases) and the read of the eventfd (one that acquires) are the only fence that
 Python has: there the reader counts the rings it has read, and believes the head only up to that
 many frames. `poll` decides.
+
+Trust. Both sides share one file description per doorbell, so a peer that clears its O_NONBLOCK and
+fills the counter makes the other's ring wait. Only a process of the same user can be that peer,
+and such a process is trusted: it could stop us or trace us as well. That is why shared memory is
+refused between users (docs/adr/0005). What it writes by mistake is checked all the same.
 """
 
 from __future__ import annotations
@@ -104,6 +109,8 @@ class ShmTransport:
             os.eventfd_write(self._out_bell, 1)
         except BlockingIOError:
             pass  # the counter is full, so the bell is ringing already
+        except OSError as exc:
+            raise ConnectionLostError(f"the doorbell cannot be rung: {exc.strerror}") from exc
         return True
 
     def flush(self) -> bool:
@@ -137,6 +144,8 @@ class ShmTransport:
             self._rings += os.eventfd_read(self._in_bell)
         except BlockingIOError:
             pass  # no ring since the last look
+        except OSError as exc:
+            raise ConnectionLostError(f"the doorbell cannot be read: {exc.strerror}") from exc
 
     def buffered(self) -> bool:
         """True if the socket's framer holds more; a frame in the slot always rings."""
