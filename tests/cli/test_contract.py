@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from isthmus.cli import contract as command
-from isthmus.cli.main import main
+from isthmus.cli.main import command_parser, main
 from isthmus.contract import ActionField, Contract, Field, Limits
 from isthmus.contract.schema import schema_text
 from isthmus.contract.text import dumps, loads
@@ -190,6 +190,29 @@ class TestFromUrdf:
         where = tmp_path / "absent" / "c.json"
         assert "cannot be written: No such file" in refused(capsys, *argv, "-o", where)
 
+    def test_a_missing_file_is_named_once(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = refused(capsys, "from-urdf", tmp_path / "nope.urdf", "--control-dt", "0.04")
+        assert text.count("nope.urdf") == 1
+
+    def test_a_wrong_choice_names_its_option(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        urdf = tmp_path / "two.urdf"
+        urdf.write_text(URDF)
+        argv = ("from-urdf", urdf, "--control-dt", "0.04", "--semantics", "position")
+        text = refused(capsys, *argv, "--fallback", "zero")
+        assert "use one of hold, robot; the option is --fallback" in text
+        assert "--control-dt" in refused(capsys, "from-urdf", urdf, "--control-dt", "0")
+
+    def test_a_fallback_that_needs_numbers_is_not_offered(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit, match="2"):
+            main(["contract", "from-urdf", "x", "--control-dt", "1", "--fallback", "value"])
+        assert "invalid choice: 'value'" in capsys.readouterr().err
+
 
 class FakeEnv:
     """As much of a Gymnasium environment as is asked for."""
@@ -271,6 +294,23 @@ class TestFromGym:
         text = refused(capsys, "from-gym", "Fake-v0", "--fallback", "zero", *argv)
         assert "labels: expected FIELD=VALUE once for each field" in text
 
+    def test_errors_name_the_option(self, make: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        make(FakeEnv(dt=0.1))
+        wrong = {
+            (): "the option is --fallback hold|zero|decay|robot",
+            ("--semantics=position",): "--measured-position",
+            ("--semantics=delta", "--reference=measured"): "--reference, --measured-position",
+            ("--fallback=zero", "--measured-velocity=absent"): "the option is --measured-velocity",
+            ("--fallback=zero", "--unit=absent=rad"): "the option is --unit",
+            ("--fallback=value",): "--fallback value: expected one of hold, zero, decay, robot; "
+            "write a `value` into the contract's file",
+            ("--fallback=action=none",): "--fallback none: expected one of hold, zero",
+            ("--fallback=zero", "--control-dt=0"): "the option is --control-dt",
+        }
+        for options, words in wrong.items():
+            text = refused(capsys, "from-gym", "Fake-v0", *options)
+            assert words in text, text
+
     def test_a_module_is_imported_first(
         self, make: Any, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -316,6 +356,19 @@ def test_every_action_has_help(action: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit, match="0"):
         main(["contract", *filter(None, [action]), "--help"])
     assert "usage: isthmus contract" in capsys.readouterr().out
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    parser = command_parser("contract")
+    (nested,) = [each for each in parser._actions if isinstance(each.choices, dict)]
+    assert nested.choices is not None
+    silent = [
+        (name, option.dest)
+        for name, each in dict(nested.choices).items()
+        for option in each._actions
+        if not option.help
+    ]
+    assert silent == []
 
 
 def test_showing_a_contract_loads_no_simulator_and_no_model_runtime(file: Path) -> None:

@@ -7,8 +7,10 @@ beside it.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,21 @@ __all__ = ["configure", "read_contract", "run"]
 
 # Gymnasium namespace -> the module that registers it.
 _REGISTERED_BY = {"isthmus": "isthmus.sim.mujoco"}
+
+# `value` needs numbers, which only a contract's file holds.
+_FALLBACKS = tuple(word for word in FALLBACKS if word != "value")
+
+# Key of a contract, as errors call it -> the option that sets it.
+_SET_BY = {
+    "control_dt": "--control-dt",
+    "semantics": "--semantics",
+    "fallback": f"--fallback {'|'.join(_FALLBACKS)}",
+    "reference": "--reference",
+    "measured_position": "--measured-position",
+    "measured_velocity": "--measured-velocity",
+    "units": "--unit",
+    "labels": "--labels",
+}
 
 _FORMATS = {".json": "json", ".toml": "toml"}
 
@@ -103,6 +120,7 @@ def _gym_contract(args: argparse.Namespace, env: Any) -> Contract:
     for name in ("units", "labels"):
         if getattr(args, name):
             options[name] = _by_field(name, getattr(args, name))
+    _check_fallback(options.get("fallback", ""))
     offered = offered_contract(env)
     if offered is not None:
         if options or args.control_dt is not None:
@@ -112,13 +130,36 @@ def _gym_contract(args: argparse.Namespace, env: Any) -> Contract:
         return offered
     if "labels" in options:
         options["labels"] = {name: each.split(",") for name, each in options["labels"].items()}
-    return contract_from_spaces(
-        env.observation_space,
-        env.action_space,
-        name=args.id,
-        control_dt=_control_dt(args, env),
-        **options,
-    )
+    with _naming_options(_SET_BY):
+        return contract_from_spaces(
+            env.observation_space,
+            env.action_space,
+            name=args.id,
+            control_dt=_control_dt(args, env),
+            **options,
+        )
+
+
+@contextmanager
+def _naming_options(keys: Collection[str]) -> Iterator[None]:
+    """Let an error about a contract's keys name the options that set them."""
+    try:
+        yield
+    except ContractError as exc:
+        # An error that names an option already says what to do.
+        text = str(exc)
+        found = [_SET_BY[key] for key in keys if re.search(rf"\b{key}\b", text)]
+        if not found or "--" in text:
+            raise
+        is_or_are = "the option is" if len(found) == 1 else "the options are"
+        raise ContractError(f"{text}; {is_or_are} {', '.join(found)}") from exc
+
+
+def _check_fallback(given: Any) -> None:
+    for word in given.values() if isinstance(given, dict) else filter(None, [given]):
+        if word not in _FALLBACKS:
+            why = "; write a `value` into the contract's file" if word == "value" else ""
+            raise ContractError(f"--fallback {word}: expected one of {', '.join(_FALLBACKS)}{why}")
 
 
 def _control_dt(args: argparse.Namespace, env: Any) -> float:
@@ -155,7 +196,8 @@ def _by_field(what: str, given: Sequence[str]) -> dict[str, str]:
     for each in given:
         name, equals, word = each.partition("=")
         if not equals or name in found:
-            raise ContractError(f"{what}: expected FIELD=VALUE once for each field, got {each!r}")
+            option = _SET_BY[what].split()[0]
+            raise ContractError(f"{option}: expected FIELD=VALUE once for each field, got {each!r}")
         found[name] = word
     return found
 
@@ -164,16 +206,18 @@ def _from_urdf(args: argparse.Namespace) -> int:
     """Write the contract of a robot's URDF: its joints and their limits."""
     from ..contract.urdf import MAX_URDF, contract_from_urdf
 
+    text = _decode(args.file, _read(Path(args.file), MAX_URDF))
     try:
-        contract = contract_from_urdf(
-            _decode(args.file, _read(Path(args.file), MAX_URDF)),
-            control_dt=args.control_dt,
-            semantics=args.semantics,
-            reference=args.reference,
-            fallback=args.fallback,
-            actuator=args.actuator,
-            name=args.name,
-        )
+        with _naming_options(("control_dt", "semantics", "fallback", "reference")):
+            contract = contract_from_urdf(
+                text,
+                control_dt=args.control_dt,
+                semantics=args.semantics,
+                reference=args.reference,
+                fallback=args.fallback,
+                actuator=args.actuator,
+                name=args.name,
+            )
     except ContractError as exc:
         raise ContractError(f"{args.file}: {exc}") from exc
     return _write(contract, args.output)
@@ -218,7 +262,7 @@ def _add_from_gym(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control-dt", type=float, metavar="SECONDS", help="between two actions")
     words = {
         "semantics": f"{', '.join(SEMANTICS)} (the default)",
-        "fallback": f"{', '.join(word for word in FALLBACKS if word != 'value')}",
+        "fallback": f"{', '.join(_FALLBACKS)}",
         "reference": f"of a delta: {', '.join(REFERENCES)}",
         "measured-position": "the observation field that holds it",
         "measured-velocity": "the observation field that holds it",
@@ -245,19 +289,24 @@ def _add_from_gym(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_from_urdf(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE")
-    parser.add_argument("--control-dt", type=float, required=True, metavar="SECONDS")
+    add = parser.add_argument
+    add("file", metavar="FILE", help="the robot's URDF; xacro must have been expanded")
+    add("--control-dt", type=float, required=True, metavar="SECONDS", help="between two actions")
     meanings = [word for word in SEMANTICS if word != "opaque"]
-    parser.add_argument("--semantics", choices=meanings, default="delta")
-    parser.add_argument("--reference", choices=REFERENCES, default="target", help="of a delta")
-    parser.add_argument("--fallback", choices=list(FALLBACKS), default="", help="if no answer came")
-    parser.add_argument("--actuator", choices=ACTUATORS, default="simulated")
-    parser.add_argument("--name", default="", help="a word for people")
+    add("--semantics", choices=meanings, default="delta",
+        help="what an action's numbers mean; default delta")  # fmt: skip
+    add("--reference", choices=REFERENCES, default="target",
+        help="what a delta is added to; default target")  # fmt: skip
+    add("--fallback", choices=_FALLBACKS, default="",
+        help="what replaces an action that did not come; default as semantics")  # fmt: skip
+    add("--actuator", choices=ACTUATORS, default="simulated",
+        help="what carries actions out; default simulated")  # fmt: skip
+    add("--name", default="", metavar="WORD", help="a word for people; default the URDF's")
     _add_output(parser)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE|MODEL")
+    parser.add_argument("file", metavar="FILE|MODEL", help="a contract's file, or a model")
 
 
 def _add_diff(parser: argparse.ArgumentParser) -> None:
