@@ -27,9 +27,13 @@ def fingerprint(interpreters: Interpreters) -> dict[str, Any]:
         "policy": _python_facts(interpreters.policy),
         "load_average": load_average(),
         "busy": load_average() > BUSY,
-        "commit": _run("git", "rev-parse", "--short=12", "HEAD"),
-        "changed": bool(_run("git", "status", "--porcelain", "--untracked-files=no")),
     }
+
+
+def commit() -> str:
+    """What is measured, with a `+` where the working tree has changed since."""
+    changed = _run("git", "status", "--porcelain", "--untracked-files=no")
+    return _run("git", "rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
 
 
 def today() -> str:

@@ -16,6 +16,7 @@ Result = dict[str, Any]
 
 _MET = {True: "met", False: "**not met**", None: ""}
 _UNPLACED = "free"
+_DISTURBED = 0.25  # of a core used by others while a row was measured
 
 _HEAD = """# Benchmarks
 
@@ -39,7 +40,8 @@ _BARS = """## How the bars stand
 A cell holds the ratio or difference that the bar is about, and in brackets what it was made from
 (p50 to p50 unless another figure is named) and our p99, in microseconds. The bars of the first
 version are about the step without its gate, which has a bar of its own; a link in realtime always
-has it, so both are held against them.
+has it, so both are held against them. †: something else used more than a quarter of a core
+meanwhile, so the figures are larger than they need be, and ratios less certain.
 
 """
 
@@ -162,7 +164,8 @@ def _standing(row: Result | None, index: int) -> tuple[str, str]:
         made_of += f" to {number(row['subjects'][bar['against']][bar['figure']])}"
     p99 = f"; p99 {number(ours['p99'])}" if bar["figure"] == "p50" else ""
     sign = "+" if bar["difference"] and bar["value"] > 0 else ""
-    return f"**{sign}{number(bar['value'])} {unit}** ({made_of}{p99})", _MET[bar["met"]]
+    mark = " †" if row["others"] > _DISTURBED else ""
+    return f"**{sign}{number(bar['value'])} {unit}**{mark} ({made_of}{p99})", _MET[bar["met"]]
 
 
 # ---- stages --------------------------------------------------------------------------------------
@@ -190,7 +193,8 @@ def _machine(results: Result) -> Iterator[str]:
     yield f"- {facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}, {facts['machine']}"
     for name, side in (("Simulator side", "sim"), ("Policy side", "policy")):
         yield f"- {name}: Python {facts[side]['python']}, numpy {facts[side]['numpy']}"
-    yield f"- Commit {facts['commit']}{' with local changes' if facts['changed'] else ''}"
+    commits = dict.fromkeys(row["commit"] for row in results["rows"])
+    yield f"- Commit {', '.join(commits)} (+: with local changes)"
     before = f"- Load average before the run: {facts['load_average']:.1f}"
     if facts["busy"]:
         before += ". **Other work was running beside this**: figures are larger than need be"

@@ -14,7 +14,7 @@ from typing import Any
 
 from .contracts import write_contracts
 from .environments import compile_floor, find_or_build
-from .machine import CpuTime, fingerprint, today
+from .machine import CpuTime, commit, fingerprint, today
 from .measure import measure
 from .rows import ROWS, Row
 from .subjects import NO_COMPILER, Setting
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     interpreters = find_or_build(say, args.sim_python, args.policy_python)
     results: list[dict[str, Any]] = []
+    kept = _kept(args.json) if args.again else {}
     facts = {"machine": fingerprint(interpreters), "full": args.full, "date": today()}
     if facts["machine"]["busy"]:
         say(f"the load average is {facts['machine']['load_average']:.1f}: expect larger figures")
@@ -37,11 +38,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for placement in args.placement or (("split", "same") if args.full else ("split",)):
             for row in _chosen(args.only):
                 results += _measure_row(row, placement, setting, args.full, results)
-                _save(args.json, {**facts, "rows": results})
+                _save(args.json, _joined(kept, {**facts, "rows": results}))
     failed = [r["name"] for r in results if _failures(r)]
     for name in failed:
         say(f"{name}: something did not run; see above")
     return 1 if failed else 0
+
+
+def _kept(path: Path | None) -> dict[str, Any]:
+    """Results of before, to be completed or corrected."""
+    if path is None or not path.exists():
+        return {}
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+def _joined(kept: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was kept, with the rows measured now in the place of the same rows."""
+    rows = {(row["name"], row["placement"]): row for row in kept.get("rows", [])}
+    rows.update({(row["name"], row["placement"]): row for row in found["rows"]})
+    return {**found, **kept, "rows": list(rows.values())}
 
 
 def say(line: str) -> None:
@@ -68,6 +84,7 @@ def _measure_row(
         "placement": placement,
         "bursts": rounds,
         "burst_seconds": seconds,
+        "commit": commit(),
         **before.disturbance(),
         **measured,
     }
@@ -116,6 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--quick", action="store_true", help="about 2 minutes (the default)")
     length.add_argument("--full", action="store_true", help="about 12 minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="keep the other rows of that file: for rows that something disturbed",
+    )
     parser.add_argument(
         "--only", action="append", choices=[row.name for row in ROWS], help="a row; may be repeated"
     )
