@@ -23,9 +23,10 @@ def test_checkpoints_that_run_code_are_not_opened(tmp_path, suffix):
         load(tmp_path / f"model.{suffix}")
 
 
-def test_threads_must_be_positive(contract):
-    with pytest.raises(PolicyLoadError, match="threads must be at least 1, got 0"):
-        load("constant", contract=contract, threads=0)
+@pytest.mark.parametrize("threads", [0, 1025, 1 << 31])
+def test_threads_are_bounded(contract, threads):
+    with pytest.raises(PolicyLoadError, match=f"threads must be 1 to 1024, got {threads}"):
+        load("constant", contract=contract, threads=threads)
 
 
 @pytest.mark.parametrize("url", ["tcp://h:1", "unix:sock.onnx", "shm:p"])

@@ -34,6 +34,22 @@ def members(**contents):
     return buffer.getvalue()
 
 
+def headed(text):
+    """An npy member with this text as its header."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+
+
+def squeezed(method):
+    """A zip whose member's compressed bytes are broken."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("w0.npy", bytes(range(256)) * 8)
+        start = file.getinfo("w0.npy").header_offset + 30 + len("w0.npy")
+    data = bytearray(buffer.getvalue())
+    data[start + 12 : start + 40] = b"\xff" * 28
+    return bytes(data)
+
+
 def npy(array, **kwargs):
     buffer = io.BytesIO()
     np.save(buffer, array, **kwargs)
@@ -144,6 +160,13 @@ REFUSALS = [
     (members(w0=npy(W) + b"\0", b0=npy(B)), "says .* but holds"),
     (members(w0=b"\x93NUMPY\x07\x00" + bytes(100), b0=npy(B)), "version"),
     (members(w0=b"\x93NUMPY\x01\x00\x04\x00{1:}", b0=npy(B)), "header"),
+    (members(w0=headed(b"(" * 9000)), "no readable npz|header"),
+    (members(w0=headed(b"{'descr':[('a'," * 200 + b"}\n")), "no readable npz|header"),
+    (members(w0=headed(b"-" * 9000 + b"1")), "no readable npz|header|malformed"),
+    (members(w0=headed(b"{'descr':'<f4','fortran_order':False,'shape':(-4,-4)}\n")), "says .* but holds"),
+    (squeezed(zipfile.ZIP_DEFLATED), "no readable npz"),
+    (squeezed(zipfile.ZIP_BZIP2), "no readable npz"),
+    (squeezed(zipfile.ZIP_LZMA), "no readable npz"),
     (archive(**{f"w{i}": B for i in range(200)}), "holds 200 arrays; at most 128"),
 ]
 

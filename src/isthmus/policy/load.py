@@ -29,6 +29,7 @@ from .base import Policy
 __all__ = ["CPU", "load", "names_code"]
 
 CPU: tuple[str, ...] = ("CPUExecutionProvider",)
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def load(
         InterfaceMismatchError: the policy was made for another interface than `contract`.
         MissingDependencyError: it needs a package that is not installed.
     """
-    if threads < 1:
-        raise PolicyLoadError(f"threads must be at least 1, got {threads}")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise PolicyLoadError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
     text = os.fspath(target)
     request = Request(text, contract, tuple(providers), name, threads)
     loader = _loader_of(text)
