@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 import isthmus
 from isthmus.errors import ConnectionLostError
 
-from ..support.gateways import Gateway, gateway, halving
+from ..support.gateways import ROOT, Gateway, gateway, halving
 from ..support.peers import RawPeer
 from ..support.waiting import until
 
@@ -43,6 +45,63 @@ def test_a_signal_ends_it_well(folder: Path, number: signal.Signals, twice: bool
             link.act(q=[1, 1])
         link.close()
         plain.__exit__(None, None, None)
+    assert list(folder.iterdir()) == []
+
+
+HANGS = """
+import os, signal, sys, time, types
+import isthmus.cli.stopping as stopping
+from isthmus.policy.callable import CallablePolicy
+from tests.support.contracts import pair
+from tests.support.policies import half
+
+def infer(observation):
+    if observation["q"][0, 0] == {at}:
+        for number in ({signals}):
+            os.kill(os.getpid(), number)
+        while True:
+            time.sleep(3600)
+    return half(observation)
+
+found = types.ModuleType("hangs")
+found.policy = lambda: CallablePolicy(infer, pair(), name="hangs")
+sys.modules["hangs"] = found
+stopping.GRACE, stopping.ONE_WISH = {grace}, 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("signals", "grace"), [("signal.SIGTERM,", 0.1), ("signal.SIGTERM, signal.SIGINT", 60)]
+)
+def test_a_policy_that_hangs_does_not_keep_it(folder: Path, signals: str, grace: float) -> None:
+    prelude = HANGS.format(at=107, signals=signals, grace=grace)
+    arguments = ("hangs:policy", "--listen", address(folder), "--executor", "inline")
+    with gateway(*arguments, prelude=prelude) as found:
+        with isthmus.connect(address(folder), pacing="lockstep") as link:
+            with pytest.raises(ConnectionLostError):
+                link.act(q=[107, 1])
+        assert found.process.wait(30) == 1
+        assert found.process.stderr is not None
+        assert "did not return in time" in found.process.stderr.read()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_while_the_policy_warms_up_leaves_nothing(folder: Path, name: str) -> None:
+    prelude = HANGS.format(at=0, signals=f"signal.{name},", grace=60)
+    with pytest.raises(AssertionError, match="did not start: $"):
+        Gateway("hangs:policy", "--listen", address(folder), prelude=prelude)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_under_its_output_leaves_nothing(folder: Path) -> None:
+    command = [sys.executable, "-m", "isthmus", "serve", *halving(address(folder))]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60
+        )
+    assert done.returncode == 2
+    assert done.stderr == "isthmus: cannot write to standard output: No space left on device\n"
     assert list(folder.iterdir()) == []
 
 

@@ -8,14 +8,13 @@ import math
 import os
 import resource
 import secrets
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from isthmus.contract import Contract
 from isthmus.contract.text import loads
-from isthmus.errors import AddressError, ContractError, Error, PolicyLoadError
+from isthmus.errors import AddressError, ContractError, Error, PolicyLoadError, TransportError
 from isthmus.gateway import Engine, Settings
 from isthmus.policy import load
 from isthmus.policy.base import Policy
@@ -23,6 +22,7 @@ from isthmus.transport import Address, parse
 from isthmus.transport.sockets import Listener, listen
 
 from .arguments import check_bounds, find_code_here
+from .stopping import Stopped, Stopping
 
 DEFAULT_LISTEN = "unix:isthmus.sock"
 SWITCH_INTERVAL = 1e-4
@@ -83,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM; then say goodbye and return 0."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; then say goodbye and return 0."""
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -95,34 +95,35 @@ def run(args: argparse.Namespace) -> int:
     _allow_descriptors(args.max_sessions)
     policies = _load(args)
     listeners: list[Listener] = []
-    engine = None
     try:
+        stopping = Stopping(listeners)
+        stopping.hold()
         for address in addresses:
             listeners.append(listen(address))
         shown = list(listeners)
         upgrade_at = _add_upgrade_listener(listeners)
+        stopping.let_go()
         settings = Settings(
             executor=args.executor,
             deterministic=args.deterministic,
             deadline_ns=int(args.deadline_ms * 1e6),
             max_sessions=args.max_sessions,
         )
-        engine = Engine(policies, listeners, settings, upgrade_at=upgrade_at)
+        stopping.engine = engine = Engine(policies, listeners, settings, upgrade_at=upgrade_at)
         if any(executor == "thread" for executor in engine.executors.values()):
             sys.setswitchinterval(SWITCH_INTERVAL)
         _serve(engine, policies.values(), shown)
+    except Stopped:
+        return 0
     finally:
-        if engine is None:
-            for listener in listeners:
-                listener.close()
+        for listener in listeners:  # also those that an engine has closed, which changes nothing
+            listener.close()
         for policy in policies.values():
             policy.close()
     return 0
 
 
 def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: engine.stop())
     for policy in policies:
         _say(
             f"policy {policy.name} ({policy.kind}) executor {engine.executors[policy.name]} "
@@ -157,13 +158,19 @@ def _allow_descriptors(max_sessions: int) -> None:
 
 
 def _say(line: str) -> None:
-    """Tell whoever listens; a gateway serves on when nobody does."""
+    """Tell whoever listens; a gateway serves on when nobody does.
+
+    Raises:
+        TransportError: somebody listens and cannot be told.
+    """
     try:
         print(line, flush=True)
-    except BrokenPipeError:
+    except OSError as exc:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stdout.fileno())  # else Python tries again at its exit
         os.close(nowhere)
+        if not isinstance(exc, BrokenPipeError):
+            raise TransportError(f"cannot write to standard output: {exc.strerror}") from exc
 
 
 def _load(args: argparse.Namespace) -> dict[str, Policy]:
