@@ -54,6 +54,27 @@ def test_a_miss_is_answered_while_the_policy_sleeps() -> None:
             assert (back.outcome, back.arrays["speed"].tolist()) == (Outcome.POLICY, [[1.5, 1.5]])
 
 
+def test_who_leaves_while_a_policy_hangs_leaves_nothing() -> None:
+    scripted = Scripted()
+    with serving(policy(scripted, pair()), settings=THREAD) as served:
+        counters = served.engine.counters
+        desk = served.engine._desk
+        with BinaryPeer(served.unix) as stays:
+            stays.greet(pair(), pacing="lockstep")
+            stays.tell(Observation({"q": np.full((1, 2), 107, np.float32)}, 1))
+            until(lambda: counters.observations == 1)
+            for times in range(5):
+                with BinaryPeer(served.unix) as leaves:
+                    leaves.greet(pair(), pacing="lockstep")
+                    leaves.tell(Observation({"q": np.ones((1, 2), np.float32)}, 1))
+                    until(lambda: counters.observations == times + 2)  # noqa: B023
+                until(lambda: len(served.engine.sessions) == 1)
+                assert len(desk.waiting) == 1
+                assert len(desk._executors["policy"]._waiting) <= 1  # type: ignore[attr-defined]
+            scripted.release.set()
+            assert isinstance(stays.answer(), Action)
+
+
 def test_what_was_missed_is_not_remembered() -> None:
     class Slow(Summing):
         scripted = Scripted()

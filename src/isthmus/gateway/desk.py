@@ -9,7 +9,7 @@ from ..policy.base import Policy
 from .answers import Answers
 from .batch import Batch
 from .executor import Done, Executor, Inline, Threaded
-from .session import Job
+from .session import Job, Session
 
 __all__ = ["Desk"]
 
@@ -79,7 +79,7 @@ class Desk:
             for name, group in groups.items():
                 self._executors[name].submit(group, done)
         for job in jobs:
-            if not job.settled:
+            if not job.settled and not job.session.closed:
                 self.waiting.add(job)
 
     def settle(self, job: Job) -> bool:
@@ -97,6 +97,11 @@ class Desk:
             self.waiting.discard(job)
             job.settled = True
         return [job for job in found if not job.session.closed]
+
+    def forget(self, session: Session) -> None:
+        """Nobody waits for this session's question any more."""
+        if self.waiting:
+            self.waiting = {job for job in self.waiting if job.session is not session}
 
     def due_ns(self) -> int | None:
         """When the next budget ends; None if none does."""

@@ -393,6 +393,7 @@ class Engine:
         self.sessions.discard(session)
         self._doorway.newcomers.pop(session, None)
         self._backlog.discard(session)
+        self._desk.forget(session)
         session.protocol.abandon()
         session.protocol.codec.release()
         session.transport.close()

@@ -105,8 +105,8 @@ class Threaded:
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Queue jobs, and start them if the worker is idle."""
         self._done = done
-        if self._running:  # while a policy hangs, what was answered with a miss must not pile up
-            self._waiting = deque(job for job in self._waiting if not job.settled)
+        if self._running:  # while a policy hangs, what nobody waits for must not pile up
+            self._waiting = deque(job for job in self._waiting if _is_wanted(job))
         self._waiting.extend(jobs)
         self._start()
 
@@ -143,7 +143,7 @@ class Threaded:
         jobs: list[Job] = []
         while self._waiting and not (self._alone and jobs):
             job = self._waiting.popleft()
-            if not job.settled and not job.session.closed:
+            if _is_wanted(job):
                 jobs.append(job)
         if jobs:
             self._running = True
@@ -162,3 +162,7 @@ class Threaded:
                 batch.fail(InferenceError(text))
             self._finished.append(batch)
             os.eventfd_write(self._bell, 1)
+
+
+def _is_wanted(job: Job) -> bool:
+    return not job.settled and not job.session.closed
