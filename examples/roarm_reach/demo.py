@@ -93,6 +93,7 @@ class Demo:
         self._folder = folder
         self._children: list[Child] = []
         self._run = ""
+        self._stall: Stall | None = None
 
     def run(self) -> dict[str, Any]:
         """Start, watch, stop. Returns what the simulator said at its end.
@@ -132,7 +133,8 @@ class Demo:
         if done.returncode:
             raise DemoError(f"{python} cannot run isthmus:\n{done.stderr}")
         path = self._folder / "peer.json"
-        path.write_text(json.dumps({"policy_side": json.loads(done.stdout)}), encoding="utf-8")
+        facts = {"policy_side": json.loads(done.stdout), "stall_seconds": self._args.stall}
+        path.write_text(json.dumps(facts), encoding="utf-8")
         return path
 
     def _start_gateway(self) -> tuple[Child, str]:
@@ -194,7 +196,7 @@ class Demo:
     def _watch(self, gateway: Child, sim: Child, status: Lines) -> dict[str, Any]:
         """Until the simulator's side ends, or the gateway does before it."""
         ended: dict[str, Any] | None = None
-        stall = Stall(gateway, self._args.stall)
+        stall = self._stall = Stall(gateway, self._args.stall)
         while not status.ended:
             self._listen(gateway, [status], stall.wait())
             self._said.read()  # nothing more is expected, but a full pipe would stop it
@@ -227,6 +229,9 @@ class Demo:
 
     def _report(self) -> None:
         """Draw the run, in the simulator's Python, which knows the arm."""
+        window_ns = self._stall.window_ns() if self._stall else None
+        if window_ns is not None:
+            add_to_meta(Path(self._run), {"stalled_ns": window_ns})
         command = [self._args.sim_python, str(HERE / "report.py"), self._run]
         report = Child("the report", command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._children.append(report)
@@ -234,6 +239,15 @@ class Demo:
             report.process.wait(REPORT_TIMEOUT)
         if report.stop() != 0:
             print(f"demo: no report.html: {report.epitaph()}", file=sys.stderr)
+
+
+def add_to_meta(run: Path, facts: dict[str, Any]) -> None:
+    """Add to a run's `meta.json` what only this program knows; a reader sees all or nothing."""
+    path = run / "meta.json"
+    meta = {**json.loads(path.read_text(encoding="utf-8")), **facts}
+    new = path.with_suffix(".json.tmp")
+    new.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+    os.replace(new, path)
 
 
 class Stall:

@@ -177,7 +177,8 @@ class Progress:
         p50, p99 = np.quantile(self._total_ns, (0.5, 0.99)) / 1e6
         line = (
             f"{time.monotonic() - self._start:5.1f} s  goal {self._index + 1} of {self._episodes}"
-            f"  reached {self._reached}  p50 {p50:.2f} ms  p99 {p99:.2f} ms  missed {self._misses}"
+            f"  reached {self._reached}  p50 {p50:.2f} ms  p99 {p99:.2f} ms"
+            f"  no answer {self._misses}"
         )
         sys.stderr.write(before + line + after)
         sys.stderr.flush()
@@ -213,7 +214,7 @@ def parse() -> argparse.Namespace:
         action="store_false",
         help="stay on the URL's transport where shared memory would be possible",
     )
-    parser.add_argument("--peer", type=Path, help="JSON file with the policy side's facts")
+    parser.add_argument("--peer", type=Path, help="JSON file with facts this side cannot know")
     parser.add_argument("--status-fd", type=int, help="descriptor to tell of progress on")
     return parser.parse_args()
 

@@ -50,7 +50,8 @@ def make_run(root: Path, episodes: int = 2, *, missed: frozenset[int] = frozense
     run = Run.create(root, META, wall_ns=WALL_NS, token=f"t{episodes}")
     step = 0
     for index in range(episodes):
-        with run.episode(seed=index) as episode:
+        span = STEPS * 40_000_000
+        with run.episode(seed=index, started_ns=WALL_NS + index * span) as episode:
             for _ in range(STEPS):
                 miss = step in missed
                 stages = {"encode": 30e3, "wire": 90e3, "queue": 9e3, "infer": 50e3, "decode": 20e3}
@@ -68,7 +69,7 @@ def make_run(root: Path, episodes: int = 2, *, missed: frozenset[int] = frozense
                     **{f"{name}_ns": value for name, value in spans.items()},
                 )
                 step += 1
-            episode.finish(success=index % 2 == 0)
+            episode.finish(success=index % 2 == 0, ended_ns=WALL_NS + (index + 1) * span)
     return run
 
 

@@ -13,7 +13,7 @@ import pytest
 from isthmus.errors import Error
 from isthmus.record import Part, Run, Scene, Still, write_report
 
-from .synthetic import STEPS, make_run, scenes
+from .synthetic import STEPS, WALL_NS, make_run, scenes
 
 VOID = {"meta", "img", "br", "input", "link"}
 PNG = base64.b64decode(
@@ -92,11 +92,29 @@ def test_misses_are_told(tmp_path: Path) -> None:
     run = make_run(tmp_path, missed=frozenset({2, 3, 4}))
     run.finish({})
     page, _ = read(write_report(run, scenes()))
-    assert (
-        "3 missed the 32\u00a0ms deadline, and they were replaced by the declared fallback"
-        in page.words
-    )
+    assert "3 had no answer, and they were replaced by the declared fallback" in page.words
     assert "deadline 3" in page.words and "bridged 3" in page.words
+
+
+def test_a_stall_that_was_asked_for_is_told_and_not_held_against_the_arm(tmp_path: Path) -> None:
+    run = make_run(tmp_path, episodes=3, missed=frozenset({STEPS + 3}))
+    span = STEPS * 40_000_000
+    run.meta.update(stall_seconds=0.1, stalled_ns=[WALL_NS + span + 1, WALL_NS + 2 * span - 1])
+    run.finish({})
+    page, text = read(write_report(run, scenes(3)))
+    words = " ".join(page.words.split())
+    assert "The arm reached 2 of 2 goals that the stall did not touch" in words
+    assert "stopped on purpose for 0.1 s: 1 goal was under way then" in words
+    assert "not reached in the stall" in words and "0.1 s, on purpose" in words
+    assert 'class="tile bad"' not in text and 'class="bad">2 of 2' not in text
+
+
+def test_a_miss_outside_the_stall_still_counts(tmp_path: Path) -> None:
+    run = make_run(tmp_path, missed=frozenset({3}))
+    run.meta.update(stall_seconds=1, stalled_ns=[WALL_NS + 10**12, WALL_NS + 10**12 + 1])
+    run.finish({})
+    page, text = read(write_report(run, scenes()))
+    assert "1 of 2" in page.words and text.count('class="tile bad"') == 2
 
 
 def test_the_player_gets_the_recorded_motion(tmp_path: Path) -> None:

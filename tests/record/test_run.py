@@ -31,7 +31,8 @@ def test_a_run_comes_back_as_it_was_recorded(tmp_path: Path) -> None:
     first, second = run.episodes()
     assert (first.index, second.index) == (0, 1)
     assert len(first) == len(second) == STEPS
-    assert first.facts == {"complete": True, "seed": 0, "success": True}
+    moments = {"started_ns": WALL_NS, "ended_ns": WALL_NS + STEPS * 40_000_000}
+    assert first.facts == {"complete": True, "seed": 0, "success": True, **moments}
     assert first.columns["q"].shape == (STEPS, 2) and first.columns["q"].dtype == np.float32
     assert first.columns["status"].dtype == np.uint8
     assert first.columns["wall_ns"].dtype == np.int64

@@ -70,7 +70,9 @@ def _goals(view: View) -> str:
         facts = view.episodes[index].facts
         gap = float(facts.get("distance", scene.distance[-1])) * 1e3
         good = view.reached(index)
-        words = "reached" if good else "not reached"
+        words = ("reached" if good else "not reached") + (
+            "" if index in view.untouched else " in the stall"
+        )
         picture = portrait(scene, len(scene) - 1, f"Goal {index + 1}, {words}, {gap:.0f} mm away")
         caption = element(
             "figcaption",

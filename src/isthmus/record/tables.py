@@ -70,6 +70,7 @@ def run_facts(view: View) -> str:
         "control rate": f"{1 / view.control_dt:g} Hz",
         "deadline": f"{view.deadline_ms:g} ms" if view.deadline_ms else "none",
         "late loop ticks": meta.get("summary", {}).get("rate_overruns", "?"),
+        **({"stall": f"{meta['stall_seconds']:g} s, on purpose"} if "stalled_ns" in meta else {}),
         "seed": meta.get("seed", "?"),
         "actions by source": ", ".join(f"{n} {c}" for n, c in metrics["status"].items()) or "?",
         "causes": ", ".join(f"{n} {c}" for n, c in metrics["causes"].items()) or "none",

@@ -142,6 +142,20 @@ class View:
             return Joints(tuple(names), column, limits.get("low"), limits.get("high"))
         return None
 
+    @cached_property
+    def untouched(self) -> list[int]:
+        """Indices of the episodes during which the gateway was not stopped on purpose."""
+        window = self.meta.get("stalled_ns")
+        if window is None:
+            return list(range(len(self.episodes)))
+        begun, over = window
+        return [
+            index
+            for index, episode in enumerate(self.episodes)
+            if episode.facts.get("started_ns", begun) >= over
+            or episode.facts.get("ended_ns", over) <= begun
+        ]
+
     def reached(self, index: int) -> bool:
         """Whether an episode ended in success."""
         return bool(self.episodes[index].facts.get("success"))
