@@ -260,6 +260,17 @@ def test_the_levels_are_those_the_architecture_test_holds() -> None:
         assert name not in built and levels[name] == int(level)
 
 
+@pytest.mark.parametrize("package", ["gateway", "protocol"])
+def test_the_architecture_names_every_file(package: str) -> None:
+    listed = [
+        file
+        for row in rows(ROOT / "docs" / "ARCHITECTURE.md", package)
+        for file in re.findall(r"`(\w+\.py)`", row[0])
+    ]
+    files = {path.name for path in (ROOT / "src" / "isthmus" / package).glob("[!_]*.py")}
+    assert sorted(listed) == sorted(files)
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "adr"
     pages = sorted(folder.glob("0*.md"))
