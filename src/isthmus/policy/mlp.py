@@ -100,12 +100,13 @@ class _Network:
         before_last, (weight, bias) = sources[-1], self._layers[-1]
 
         def run(observation: ArrayMap) -> None:
-            for source, (w, b), (target, spare) in inner:
-                np.matmul(source, w, out=target)
-                np.add(target, b, out=target)
-                activate(target, spare)
-            np.matmul(before_last, weight, out=out)
-            np.add(out, bias, out=out)
+            with np.errstate(all="ignore"):  # tiny numbers underflow; the answer is checked
+                for source, (w, b), (target, spare) in inner:
+                    np.matmul(source, w, out=target)
+                    np.add(target, b, out=target)
+                    activate(target, spare)
+                np.matmul(before_last, weight, out=out)
+                np.add(out, bias, out=out)
 
         return run
 

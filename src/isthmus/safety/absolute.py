@@ -55,14 +55,14 @@ class AbsoluteLimiter(Limiter):
         if not is_finite(flat):
             return REJECTED
         steps = self._steps if self._known else None
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             suspects = screen.suspects(flat, flat, self._sent, steps)
-        if not suspects.size:
-            return 0, 0
-        origin = self._sent[suspects].astype(np.float64)
-        return limit_array(
-            flat, suspects, origin, self.bounds, steps, self._speeds, self._dt, delta=False
-        )
+            if not suspects.size:
+                return 0, 0
+            origin = self._sent[suspects].astype(np.float64)
+            return limit_array(
+                flat, suspects, origin, self.bounds, steps, self._speeds, self._dt, delta=False
+            )
 
     def commit(self) -> None:
         """See `Limiter.commit`."""
@@ -78,7 +78,8 @@ class AbsoluteLimiter(Limiter):
         dt, now = self._dt, self._proposed
         if self._loops:
             return [(y - p) / dt for y, p in zip(now, self._sent, strict=True)]
-        return (now.astype(np.float64) - self._sent) / dt
+        with np.errstate(all="ignore"):
+            return (now.astype(np.float64) - self._sent) / dt
 
     def pause(self) -> None:
         """See `Limiter.pause`."""
@@ -104,5 +105,6 @@ class AbsoluteLimiter(Limiter):
             self.pause()
 
     def _store(self, command: Floats) -> None:
-        self._sent = command.tolist() if self._loops else command.astype(self.dtype)
+        with np.errstate(all="ignore"):
+            self._sent = command.tolist() if self._loops else command.astype(self.dtype)
         self.ready = not (self.posed and bool(np.isnan(command).any()))

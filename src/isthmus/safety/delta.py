@@ -62,18 +62,18 @@ class DeltaLimiter(Limiter):
         if not is_finite(flat):
             return REJECTED
         base, target = self._base, self._target
-        if self.posed:
-            with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
+            if self.posed:
                 np.add(base, flat, out=target)
-        suspects = screen.suspects(target, flat, None, self._steps)
-        if not suspects.size:
-            return 0, 0
-        origin, steps, dt = base[suspects], self._steps, self._dt
-        counts = limit_array(
-            flat, suspects, origin, self.bounds, steps, self._speeds, dt, delta=True
-        )
-        if self.posed:
-            target[suspects] = origin + flat[suspects]
+            suspects = screen.suspects(target, flat, None, self._steps)
+            if not suspects.size:
+                return 0, 0
+            origin, steps, dt = base[suspects], self._steps, self._dt
+            counts = limit_array(
+                flat, suspects, origin, self.bounds, steps, self._speeds, dt, delta=True
+            )
+            if self.posed:
+                target[suspects] = origin + flat[suspects]
         return counts
 
     def _measure(self, measured: Observed) -> Any:
@@ -100,7 +100,8 @@ class DeltaLimiter(Limiter):
             if self._loops:
                 self._speeds = [d / dt for d in self._values]
             else:
-                self._speeds = self._flat.astype(np.float64) / dt
+                with np.errstate(all="ignore"):
+                    self._speeds = self._flat.astype(np.float64) / dt
         if not self.posed:
             return
         if self._loops:
@@ -124,7 +125,7 @@ class DeltaLimiter(Limiter):
         base = self._measure(measured) if self._follows and self.ready else None
         if base is None:
             return out
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             out[...] = (self.sent() - base).reshape(self.shape)
         # Proposed and never committed: the target stays what it was.
         if self.limit(out, measured, dt_ns):

@@ -179,11 +179,12 @@ class Gate:
 
 
 def _limiter(contract: Contract, field: ActionField, num_envs: int) -> Limiter:
-    bounds = bounds_of(field, contract.limits.get(field.name), num_envs)
-    if not field.is_float:
-        return WholeLimiter(field, bounds, num_envs)
-    kind = DeltaLimiter if field.semantics == "delta" else AbsoluteLimiter
-    return kind(field, bounds, num_envs)
+    with np.errstate(all="ignore"):
+        bounds = bounds_of(field, contract.limits.get(field.name), num_envs)
+        if not field.is_float:
+            return WholeLimiter(field, bounds, num_envs)
+        kind = DeltaLimiter if field.semantics == "delta" else AbsoluteLimiter
+        return kind(field, bounds, num_envs)
 
 
 def _misfit(raw: object, limiter: Limiter) -> str:

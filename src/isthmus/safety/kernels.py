@@ -269,17 +269,15 @@ def limit_array(
         As `limit_list`.
     """
     # Numbers near the end of float64 may overflow to infinity, which bounds nothing: harmless.
+    # The caller sees to it that numpy does not raise for it, whatever `np.seterr` says.
     clipped = limited = 0
-    with np.errstate(over="ignore"):
-        for start in range(0, indices.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            counts = _limit_chunk(
-                flat, indices[part], origin[part], bounds, steps, speeds, dt, delta
-            )
-            if counts == REJECTED:
-                return REJECTED
-            clipped += counts[0]
-            limited += counts[1]
+    for start in range(0, indices.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        counts = _limit_chunk(flat, indices[part], origin[part], bounds, steps, speeds, dt, delta)
+        if counts == REJECTED:
+            return REJECTED
+        clipped += counts[0]
+        limited += counts[1]
     return clipped, limited
 
 

@@ -62,6 +62,9 @@ class Limiter(ABC):
         self._loops = bounds.low.size <= LOOP_MAX
         self._lists = Lists.of(bounds)
         self._dt_ns = -1
+        self._slopes: list[float] = []
+        if self._loops and bounds.slope is not None:
+            self._slopes = bounds.slope.tolist()
         self._steps: Floats | None = None
         self._steps_list: list[float] = [inf] * bounds.low.size
         self._sent: Any = None
@@ -96,7 +99,8 @@ class Limiter(ABC):
         known = not unknown.any()
         if not known:
             sent = np.where(unknown, self.bounds.rest, sent)
-        return sent.astype(self.dtype).reshape(self.shape), known
+        with np.errstate(all="ignore"):
+            return sent.astype(self.dtype).reshape(self.shape), known
 
     def pause(self) -> None:  # noqa: B027 - most have no speed to forget
         """A fallback held the last command: the next one starts from standing still."""
@@ -139,7 +143,7 @@ class Limiter(ABC):
         pose = measured.get(self.field.measured_position)
         if pose is None or pose.shape != self.shape or pose.dtype.kind != "f":
             return None
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             flat = pose.astype(dtype).ravel().astype(np.float64)
             good = (flat >= self.bounds.reject_low) & (flat <= self.bounds.reject_high)
         return np.where(good, flat, np.nan)
@@ -147,9 +151,12 @@ class Limiter(ABC):
     def _step_sizes(self, dt_ns: int) -> None:
         if dt_ns != self._dt_ns and self.bounds.slope is not None:
             self._dt_ns = dt_ns
-            self._steps = self.bounds.slope * (dt_ns / 1e9)
+            dt = dt_ns / 1e9
             if self._loops:
-                self._steps_list = self._steps.tolist()
+                self._steps_list = [slope * dt for slope in self._slopes]
+            else:
+                with np.errstate(all="ignore"):
+                    self._steps = self.bounds.slope * dt
 
 
 def in_dtype(values: Floats, dtype: np.dtype[Any]) -> Numbers:
@@ -163,7 +170,7 @@ def in_dtype(values: Floats, dtype: np.dtype[Any]) -> Numbers:
 def is_finite(flat: Numbers) -> bool:
     """True if every value is finite. One dot product sees most of it; an alarm is confirmed."""
     if flat.dtype.itemsize > 2:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):  # also what the simulator's own np.seterr makes an error
             if isfinite(flat.dot(flat)):
                 return True
     return bool(np.isfinite(flat).all())
