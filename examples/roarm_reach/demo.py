@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import select
 import shutil
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,17 @@ READY_TIMEOUT = 60.0
 SAVE_TIMEOUT = 20.0
 REPORT_TIMEOUT = 60.0
 SOCKET_PATH_LIMIT = 100
+MAX_DEADLINE = 1.0
+"""Seconds, 25 periods of the arm's control: who waits longer holds up the loop, not the policy."""
+
+NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "duration": (lambda s: 0 < s < math.inf, "seconds above 0"),
+    "deadline": (lambda s: 0 < s <= MAX_DEADLINE, f"seconds above 0, at most {MAX_DEADLINE:g}"),
+    "stall": (lambda s: 0 <= s < math.inf, "seconds of at least 0"),
+    "seed": (lambda n: n >= 0, "a whole number of at least 0"),
+}
+"""Option -> what it takes, and that in words."""
+
 FACTS = "import json; from isthmus.record import interpreter_facts as f; print(json.dumps(f()))"
 
 
@@ -291,17 +304,20 @@ def short_folder() -> str | None:
 def parse() -> argparse.Namespace:
     """Read the command line, and check what can be checked before anything starts."""
     parser = argparse.ArgumentParser(description="An arm in one Python, its policy in another.")
-    parser.add_argument("--sim-python", required=True, metavar="PATH")
-    parser.add_argument("--policy-python", required=True, metavar="PATH")
-    parser.add_argument("--duration", type=float, default=20.0, help="seconds, in whole episodes")
-    parser.add_argument("--transport", choices=("shm", "unix", "tcp"), default="shm")
-    parser.add_argument("--deadline", type=float, default=0.032, help="seconds per action")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", default="runs", help="where the run is saved")
-    parser.add_argument("--policy", default="policies/reach.onnx", help="the model to serve")
-    parser.add_argument(
-        "--stall", type=float, default=0.0, metavar="S", help="stop the gateway S s, half-way"
-    )
+    add = parser.add_argument
+    # `make demo` fills these two in; a user of ARGS has no need of them.
+    add("--sim-python", required=True, metavar="PATH", help=argparse.SUPPRESS)
+    add("--policy-python", required=True, metavar="PATH", help=argparse.SUPPRESS)
+    add("--duration", type=float, default=20.0, metavar="S",
+        help="seconds, in whole episodes; default 20")  # fmt: skip
+    add("--transport", choices=("shm", "unix", "tcp"), default="shm", help="default shm")
+    add("--deadline", type=float, default=0.032, metavar="S",
+        help=f"seconds per action, at most {MAX_DEADLINE:g}; default 0.032")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N",
+        help="the first episode's; the others count up from it")  # fmt: skip
+    add("--runs", default="runs", metavar="FOLDER", help="where the run is saved; default runs")
+    add("--policy", default="policies/reach.onnx", metavar="MODEL", help="the model to serve")
+    add("--stall", type=float, default=0.0, metavar="S", help="stop the gateway S s, half-way")
     args = parser.parse_args()
     for name in ("sim_python", "policy_python"):
         path = getattr(args, name)
@@ -309,8 +325,9 @@ def parse() -> argparse.Namespace:
             parser.error(f"--{name.replace('_', '-')}: no such program: {path}")
     if not Path(args.policy).exists():
         parser.error(f"--policy: no such file: {args.policy}")
-    if not (args.duration > 0 and args.deadline > 0 and args.stall >= 0):
-        parser.error("--duration and --deadline must be greater than 0, --stall at least 0")
+    for name, (fits, wanted) in NUMBERS.items():
+        if not fits(getattr(args, name)):
+            parser.error(f"--{name}: expected {wanted}, got {getattr(args, name)}")
     return args
 
 

@@ -159,7 +159,12 @@ def test_a_killed_demo_takes_both_sides_with_it(demo: Path, place: Path) -> None
     [
         (("--policy", "none.onnx"), "--policy: no such file: none.onnx"),
         (("--sim-python", "none"), "--sim-python: no such program: none"),
-        (("--duration", "0"), "must be greater than 0"),
+        (("--duration", "0"), "--duration: expected seconds above 0, got 0.0"),
+        (("--duration", "inf"), "--duration: expected seconds above 0"),
+        (("--deadline", "9"), "--deadline: expected seconds above 0, at most 1, got 9.0"),
+        (("--deadline", "nan"), "--deadline: expected seconds above 0"),
+        (("--stall", "-1"), "--stall: expected seconds of at least 0"),
+        (("--seed", "-1"), "--seed: expected a whole number of at least 0, got -1"),
         (("--transport", "pigeon"), "invalid choice: 'pigeon'"),
     ],
 )
@@ -171,3 +176,10 @@ def test_a_wrong_command_line_starts_nothing(
     assert process.returncode == 2
     assert said in err
     assert not (place / "gateway").exists()
+
+
+def test_the_usage_holds_only_what_a_user_may_give(demo: Path, place: Path) -> None:
+    child = start(demo, place, "good", "good", "--nope")
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 2 and "--duration S" in errors
+    assert "--sim-python" not in errors and "--policy-python" not in errors
