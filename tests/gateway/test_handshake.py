@@ -14,7 +14,7 @@ from isthmus.errors import ConnectError, InterfaceMismatchError, RefusedError
 from isthmus.gateway import Settings
 from isthmus.protocol.messages import ErrorAnswer, Welcome
 
-from ..support.contracts import SPEED, pair
+from ..support.contracts import SPEED, mirror, pair
 from ..support.gateways import Served, serving
 from ..support.peers import BinaryPeer, hello
 from ..support.policies import Counting, half, policy
@@ -41,6 +41,26 @@ BAD_HELLOS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
         {"interface_hash": "0" * 64, "contract": {"name": 7}},
         "interface_mismatch",
         ("cannot be read",),
+    ),
+    "a contract that is none, without a hash": (
+        {"contract": {"x": 1}},
+        "interface_mismatch",
+        ("cannot be read",),
+    ),
+    "another contract, without a hash": (
+        {"contract": mirror().to_dict()},
+        "interface_mismatch",
+        ("link", "gateway", mirror().interface_hash[:16]),
+    ),
+    "another contract with the right hash": (
+        {"contract": mirror().to_dict(), "interface_hash": pair().interface_hash},
+        "interface_mismatch",
+        ("link", "gateway"),
+    ),
+    "the right contract with another hash": (
+        {"contract": pair().to_dict(), "interface_hash": mirror().interface_hash},
+        "interface_mismatch",
+        ("another hash",),
     ),
 }
 

@@ -73,8 +73,7 @@ def accept(hello: Hello, policy: Policy, infer_ns: int) -> None:
         contract.check_pacing(hello.pacing)
     except ContractError as exc:
         raise RefusedError(str(exc), code="pacing") from exc
-    if hello.interface_hash and hello.interface_hash != contract.interface_hash:
-        raise RefusedError(_mismatch(hello, policy), code="interface_mismatch")
+    _check_interface(hello, policy)
     _check_size(hello, contract)
     deadline_ns = hello.deadline_ns or int(contract.control_dt_ns * DEADLINE_SHARE)
     if hello.pacing == "realtime" and deadline_ns <= infer_ns:
@@ -122,18 +121,34 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _mismatch(hello: Hello, policy: Policy) -> str:
-    head = (
-        f"the link's interface is {hello.interface_hash[:16]}, that of policy {policy.name!r} is "
-        f"{policy.contract.interface_hash[:16]}"
+def _check_interface(hello: Hello, policy: Policy) -> None:
+    """What the link says of its interface must be ours, by its hash and by the contract itself."""
+    ours = policy.contract
+    theirs: Contract | None = None
+    if hello.contract is not None:
+        try:
+            theirs = Contract.from_dict(hello.contract)
+        except ContractError as exc:
+            raise RefusedError(
+                f"the link's contract cannot be read: {exc}", code="interface_mismatch"
+            ) from exc
+    found = [hello.interface_hash] if hello.interface_hash else []
+    if theirs is not None:
+        found.append(theirs.interface_hash)
+    other = next((digest for digest in found if digest != ours.interface_hash), "")
+    if not other:
+        return
+    text = (
+        f"the link's interface is {other[:16]}, that of policy {policy.name!r} is "
+        f"{ours.interface_hash[:16]}"
     )
-    if hello.contract is None:
-        return head + "; connect with contract=None to adopt the gateway's"
-    try:
-        theirs = Contract.from_dict(hello.contract)
-    except ContractError as exc:
-        return f"{head}, and the link's contract cannot be read: {exc}"
-    return f"{head}\n{diff(theirs, policy.contract, 'link', 'gateway')}"
+    if theirs is None:
+        text += "; connect with contract=None to adopt the gateway's"
+    elif theirs.interface_hash == ours.interface_hash:
+        text += ", and the contract that came with it has another hash: send its own, or none"
+    else:
+        text += f"\n{diff(theirs, ours, 'link', 'gateway')}"
+    raise RefusedError(text, code="interface_mismatch")
 
 
 def _check_size(hello: Hello, contract: Contract) -> None:
