@@ -55,6 +55,5 @@ def find_code_here(targets: Iterable[str]) -> None:
     A console script starts with its own folder on the path instead. Nothing is added where no
     target names code: a file that happens to lie here must not shadow a package of ours.
     """
-    here = os.getcwd()
-    if any(map(names_code, targets)) and here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
+    if any(map(names_code, targets)) and not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
