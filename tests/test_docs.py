@@ -15,7 +15,9 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,10 @@ import pytest
 import isthmus
 from isthmus.cli.main import COMMANDS, command_parser
 from isthmus.client import Action, Link, Timing
+from isthmus.policy.callable import CallablePolicy
+from isthmus.policy.reception import accept
+from isthmus.protocol.bounds import WIRE_VERSION
+from isthmus.protocol.messages import Hello
 from isthmus.safety.gate import REASONS
 from isthmus.safety.ladder import STATUS
 
@@ -39,6 +45,7 @@ PAGES = sorted(
     ]
 )
 README, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
+ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 API = ROOT / "docs" / "API.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -81,7 +88,7 @@ def commands(page: Path) -> Iterator[str]:
 
 def options(parser: argparse.ArgumentParser) -> set[str]:
     """Collect every option of a parser and of the parsers below it."""
-    found = set()
+    found: set[str] = set()
     for action in parser._actions:
         found.update(action.option_strings)
         if isinstance(action, argparse._SubParsersAction):
@@ -160,21 +167,39 @@ def test_the_policies_of_ones_own_run_as_printed(target: str, tmp_path: Path) ->
         (tmp_path / code.split()[1]).write_text(code, encoding="utf-8")
     (line,) = re.findall(r"^isthmus (serve my_policies.*)$", text(page), re.MULTILINE)
     serve = line.split() if "my_policies" in target else ["serve", target]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with serving(tmp_path, *serve):
+        asked = subprocess.run(
+            [sys.executable, "ask.py"], cwd=tmp_path, env=ENV, capture_output=True, check=True
+        )
+    # The last of 50 steps may be late on a machine that is busy.
+    assert re.fullmatch(rb"(policy True|bridged (True|False))\n", asked.stdout), asked.stdout
+
+
+def test_the_conversation_without_netcat_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "arm.json").write_text(json.dumps(_arm().to_dict()), encoding="utf-8")
+    given = ("serve", "constant", "--contract", "arm.json", "--listen", "tcp://127.0.0.1:0")
+    (code,) = (each for each in blocks(ROOT / "docs" / "PROTOCOL.md", "python"))
+    with serving(tmp_path, *given) as said:
+        (port,) = re.findall(r"^listening tcp://127.0.0.1:(\d+)$", said, re.MULTILINE)
+        exec(compile(code.replace("45123", port), "PROTOCOL.md", "exec"), {})
+    assert json.loads(capsys.readouterr().out)["corr_id"] == "a"
+
+
+@contextmanager
+def serving(folder: Path, *given: str) -> Iterator[str]:
+    """Run `isthmus` in a folder; gives what it said until it was ready."""
     with subprocess.Popen(
-        [sys.executable, "-m", "isthmus", *serve], cwd=tmp_path, env=env, stdout=subprocess.PIPE
+        [sys.executable, "-m", "isthmus", *given], cwd=folder, env=ENV, stdout=subprocess.PIPE
     ) as gateway:
         try:
             assert gateway.stdout is not None
-            assert b"ready\n" in iter(gateway.stdout.readline, b"")
-            asked = subprocess.run(
-                [sys.executable, "ask.py"], cwd=tmp_path, env=env, capture_output=True, check=True
-            )
+            said = list(takewhile(lambda line: line != b"ready\n", gateway.stdout))
+            yield b"".join(said).decode()
         finally:
             gateway.terminate()
             gateway.communicate()
-    # The last of 50 steps may be late on a machine that is busy.
-    assert re.fullmatch(rb"(policy True|bridged (True|False))\n", asked.stdout), asked.stdout
     assert gateway.returncode == 0
 
 
@@ -228,6 +253,19 @@ def _arm() -> isthmus.Contract:
     page = ROOT / "docs" / "POLICIES.md"
     (contract,) = (code for code in blocks(page, "json") if '"goal_q"' in code)
     return isthmus.Contract.from_dict(json.loads(contract))
+
+
+def test_the_refusal_is_shown_as_it_reads() -> None:
+    manifest = json.loads((ROOT / "policies" / "reach.manifest.json").read_text(encoding="utf-8"))
+    theirs = manifest["contract"]
+    ours = json.loads(json.dumps(theirs).replace('"goal"', '"target"'))
+    ours["control_dt_ns"] = 20_000_000
+    policy = CallablePolicy(dict, isthmus.Contract.from_dict(theirs), name="reach")
+    contract = isthmus.Contract.from_dict(ours)
+    hello = Hello(WIRE_VERSION, "", contract.interface_hash, contract.to_dict(), num_envs=1)
+    with pytest.raises(isthmus.errors.RefusedError) as refused:
+        accept(hello, policy, 0)
+    assert f"{refused.value}\n" in blocks(README, "text")
 
 
 def test_both_readmes_say_the_same() -> None:
