@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .actions import ActionField
 from .contract import Contract
-from .fields import Field
+from .fields import RANGES, Field
 from .limits import Limits
 
 __all__ = ["summary"]
@@ -71,7 +71,12 @@ def _limit_rows(field: ActionField, limits: Limits) -> Iterator[tuple[str, ...]]
     yield ("  limits", *bounds)
     for index in range(field.last):
         label = field.labels[index] if field.labels else str(index)
-        yield (f"  {label}", *(f"{values[index]:g}" for values in bounds.values()))
+        yield (f"  {label}", *(_bound(field, values[index]) for values in bounds.values()))
+
+
+def _bound(field: ActionField, value: float) -> str:
+    """One entry's bound; a float's last value stands for none, where others have one."""
+    return "unbounded" if field.is_float and value in RANGES[field.dtype] else f"{value:g}"
 
 
 def _columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
