@@ -28,6 +28,7 @@ from .header import (
     frame_lengths,
 )
 from .layout import action_layout, observation_layout
+from .masks import reset_from_content, reset_to_content
 from .messages import KINDS, Action, Kind, Message, Observation, Outcome
 from .views import FrameViews
 
@@ -317,6 +318,8 @@ def _seal(memory: memoryview, tail_at: int, tail: bytes) -> int:
 
 def _tail(message: Observation | Action, names: tuple[str, ...]) -> bytes:
     found = {name: getattr(message, name) for name in names}
+    if found.get("reset"):
+        found["reset"] = reset_to_content(found["reset"])
     tail = jsontext.dumps({n: v for n, v in found.items() if v or isinstance(v, dict)})
     if len(tail) > MAX_TAIL:
         raise LocalProtocolError(
@@ -333,4 +336,6 @@ def _optional(
         if name not in names:
             raise RemoteProtocolError(f"{type(message).__name__}: unknown key {name[:64]!r}")
         check_value(type(message), name, value)
+    if content.get("reset"):
+        content["reset"] = reset_from_content(content["reset"])
     return content

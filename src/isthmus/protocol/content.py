@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import RemoteProtocolError
 from .bounds import MAX_NUM_ENVS, MAX_TEXT
+from .masks import mask_from_content, mask_to_content
 from .messages import KINDS, Action, Kind, Message, Observation
 
 __all__ = ["CONTROL", "check_value", "from_content", "to_content"]
@@ -105,11 +106,14 @@ def check_value(cls: type[Any], name: str, value: Any) -> None:
 def to_content(message: Message) -> dict[str, Any]:
     """A message's content, without what the frame's header holds and without defaults."""
     defaults = message._field_defaults
-    return {
+    content = {
         name: value
         for name, value in message._asdict().items()
         if name not in _IN_HEADER and not (name in defaults and _same(value, defaults[name]))
     }
+    if "mask" in content:
+        content["mask"] = mask_to_content(content["mask"])
+    return content
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -124,6 +128,8 @@ def from_content(kind: Kind, content: dict[str, Any], seq: int, epoch: int) -> M
         RemoteProtocolError: a key is missing, unknown or of the wrong type.
     """
     cls = CONTROL[kind]
+    if kind == Kind.RESET and "mask" in content:
+        content = {**content, "mask": mask_from_content(content["mask"])}
     for name, value in content.items():
         if name not in _SCHEMAS[cls] or name in _IN_HEADER:
             raise RemoteProtocolError(f"{cls.__name__}: unknown key {name[:64]!r}")

@@ -162,7 +162,7 @@ class Observation(NamedTuple):
 
     `training` holds reward, terminated, truncated (arrays), `final` the last observations of
     episodes that just ended, `infos` columnar facts; only when a learner asks. `reset` marks an
-    episode start: {"mask": [bool] or None, "seed": int or None}.
+    episode start: {"mask": [bool] or None, "seed": int or None}; see `masks` for how it crosses.
     """
 
     arrays: Arrays
