@@ -21,6 +21,7 @@ from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
 from .content import CONTROL, check_value, from_content, to_content
 from .fieldtext import FieldText
 from .framer import LineFramer
+from .masks import reset_from_content, reset_to_content
 from .messages import KINDS, TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
 
 __all__ = ["JsonCodec"]
@@ -172,6 +173,8 @@ class JsonCodec:
             for name, value in (("reset", message.reset), ("infos", message.infos))
             if value is not None
         }
+        if message.reset:
+            extra["reset"] = reset_to_content(message.reset)
         if extra:
             parts.append(jsontext.dumps(extra).decode("ascii")[1:-1])
         return ('%s,"data":{%s}}\n' % (",".join(parts), ",".join(data))).encode("ascii")
@@ -282,6 +285,8 @@ class JsonCodec:
         extra = {name: value[name] for name in ("reset", "infos") if name in value}
         for name, item in extra.items():
             check_value(Observation, name, item)
+        if extra.get("reset"):
+            extra["reset"] = reset_from_content(extra["reset"])
         return message._replace(**extra) if extra else message
 
     def _read_action(self, value: dict[str, Any]) -> Action:
