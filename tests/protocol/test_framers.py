@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from isthmus.errors import RemoteProtocolError
 from isthmus.protocol.binaryframer import BinaryFramer
-from isthmus.protocol.bounds import MAX_HANDSHAKE
 from isthmus.protocol.framer import LineFramer
 from isthmus.protocol.header import HEADER_SIZE
 from isthmus.protocol.messages import Bye, Message, Observation, Ping, Telemetry
@@ -127,7 +126,7 @@ def test_a_line_has_an_end(limit: int) -> None:
 def test_a_line_is_as_long_as_the_contract_needs() -> None:
     codec = bound("json")
     assert isinstance(codec.framer, LineFramer)
-    assert MAX_HANDSHAKE <= codec.framer.limit < MAX_HANDSHAKE + 64 * 100
+    assert 1 << 16 <= codec.framer.limit < (1 << 16) + 64 * 100
     assert CONTRACT.observation
 
 

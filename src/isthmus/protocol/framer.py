@@ -82,14 +82,17 @@ class LineFramer:
             if newline < 0:
                 self._scanned = self._end
                 if self._end - self._start >= self.limit:
-                    raise RemoteProtocolError(
-                        f"a line is longer than {self.limit} bytes", code="too_large"
-                    )
+                    raise self._too_long()
                 return None
+            if newline - self._start >= self.limit:  # the memory may be from before a bind
+                raise self._too_long()
             line = memoryview(self._memory)[self._start : newline]
             self._start = self._scanned = newline + 1
             if line.nbytes and bytes(line).strip():
                 return line
+
+    def _too_long(self) -> RemoteProtocolError:
+        return RemoteProtocolError(f"a line is longer than {self.limit} bytes", code="too_large")
 
     def pending(self) -> bool:
         """True if bytes behind the last line are here already."""

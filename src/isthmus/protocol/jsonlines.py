@@ -49,6 +49,8 @@ _COUNTERS = "counters"
 """The first gateway's word for the answer to `get_counters`; other operations get `admin_ack`."""
 _KINDS = {word: kind for kind, word in _TYPES.items()} | {_COUNTERS: Kind.ADMIN_ACK}
 _NUMBER_BYTES = 32
+_REST_BYTES = 1 << 16
+"""Of a line, for everything that is no number of a field."""
 _OBSERVATION_KEYS = frozenset(
     ("observation", "sim_time", "rand_hash", "hash_rand", "expected_rand_hash")
 )
@@ -83,6 +85,7 @@ class JsonCodec:
         self.framer = LineFramer(MAX_HANDSHAKE)
         self.corr_id = ""
         self.seq = 0
+        self._ahead: dict[str, Any] | None = None
         self._contract: Contract | None = None
         self._training = False
         self._observed: list[FieldText] = []
@@ -108,7 +111,8 @@ class JsonCodec:
         self._rewarded = [FieldText(field, num_envs) for field in rewards]
         fields: list[Field] = [*contract.observation, *contract.action, *rewards]
         numbers = sum(field.width for field in fields) * (2 if training else 1) * num_envs
-        self.framer.limit = min(MAX_LINE, MAX_HANDSHAKE + _NUMBER_BYTES * numbers)
+        rest = MAX_HANDSHAKE if training else _REST_BYTES  # the infos of an episode are long
+        self.framer.limit = min(MAX_LINE, rest + _NUMBER_BYTES * numbers)
 
     def release(self) -> None:
         """Nothing of a transport's memory is kept here."""
@@ -230,9 +234,9 @@ class JsonCodec:
         Raises:
             RemoteProtocolError: not JSON, not a message, or values the contract forbids.
         """
-        self.corr_id, self.seq = "", 0
-        value = jsontext.loads(frame)
-        self.corr_id, self.seq = _word(value, "corr_id"), _u64(value, "seq")
+        value, self._ahead = self._ahead, None
+        if value is None:
+            value = self._parse(frame)
         kind = _kind(value)
         if kind is Kind.OBSERVATION:
             return self._read_observation(value)
@@ -241,12 +245,22 @@ class JsonCodec:
         return _inward(kind, value)
 
     def kind_of(self, frame: memoryview) -> Kind:
-        """The kind of a line, without reading the rest.
+        """The kind of a line, which is to be decoded next.
 
         Raises:
             RemoteProtocolError: it is no message.
         """
-        return _kind(jsontext.loads(frame))
+        self._ahead = None
+        value = self._parse(frame)
+        kind = _kind(value)
+        self._ahead = value
+        return kind
+
+    def _parse(self, frame: memoryview) -> dict[str, Any]:
+        self.corr_id, self.seq = "", 0
+        value = jsontext.loads(frame)
+        self.corr_id, self.seq = _word(value, "corr_id"), _u64(value, "seq")
+        return value
 
     def _read_observation(self, value: dict[str, Any]) -> Observation:
         contract = self._known()
