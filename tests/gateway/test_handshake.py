@@ -30,6 +30,25 @@ def refused(served: Served, **changes: Any) -> ErrorAnswer:
         return answer
 
 
+def test_rows_are_bounded_over_all_sessions() -> None:
+    with serving(policy(half, pair()), settings=Settings(max_rows=10)) as served:
+        words = str(refused(served, num_envs=11))
+        assert "num_envs is 11" in words and "10 in all" in words
+        with BinaryPeer(served.unix) as first:
+            welcome = first.greet(pair(), num_envs=6)
+            assert isinstance(welcome, Welcome)
+            error = refused(served, num_envs=5)
+            assert (error.code, error.retryable) == ("too_large", True)
+            assert "the other sessions have 6" in error.message
+            with BinaryPeer(served.unix) as again:  # its own former rows do not count
+                came = again.greet(
+                    pair(), num_envs=8, session=welcome.session, token=welcome.token, epoch=1
+                )
+                assert isinstance(came, Welcome)
+                until(lambda: len(served.engine.sessions) == 1)
+                assert refused(served, num_envs=3).code == "too_large"
+
+
 BAD_HELLOS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     "wire version": ({"wire_version": 99}, "wire_version", ("99", "same isthmus")),
     "pacing": ({"pacing": "whenever"}, "pacing", ("realtime", "lockstep")),

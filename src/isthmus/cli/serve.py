@@ -33,6 +33,7 @@ LISTENABLE = ("shm", "unix", "tcp")
 BOUNDS: dict[str, tuple[float, float]] = {
     "threads": (1, math.inf),
     "max-sessions": (1, math.inf),
+    "max-rows": (1, math.inf),
     "deadline-ms": (0, 3_600_000),
 }
 
@@ -79,6 +80,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-sessions", type=int, default=256, metavar="N",
         help="connections beyond this are refused; default 256",
     )  # fmt: skip
+    add(
+        "--max-rows", type=int, default=16384, metavar="N",
+        help="environments of all sessions together, beyond which one is refused; default 16384",
+    )  # fmt: skip
     add("--verbose", action="store_true", help="log sessions and decisions to standard error")
 
 
@@ -108,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
             deterministic=args.deterministic,
             deadline_ns=int(args.deadline_ms * 1e6),
             max_sessions=args.max_sessions,
+            max_rows=args.max_rows,
         )
         stopping.engine = engine = Engine(policies, listeners, settings, upgrade_at=upgrade_at)
         if any(executor == "thread" for executor in engine.executors.values()):

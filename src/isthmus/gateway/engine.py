@@ -13,7 +13,6 @@ A fault of one session ends that session, after the pass, and touches no other.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import select
@@ -65,6 +64,8 @@ _READ = select.EPOLLIN
 _GONE = select.EPOLLHUP | select.EPOLLERR
 _TURN = 16
 """Messages taken from one session in a pass, so that a flood cannot keep the others waiting."""
+_SLICE_NS = 500_000
+"""Once a pass has taken this long, a session's further messages wait for the next."""
 
 
 class Engine:
@@ -195,8 +196,11 @@ class Engine:
                 message = session.protocol.receive(frame)
                 if type(message) is Observation:
                     self._take(session, message)
-                elif message is not None:
+                    continue
+                if message is not None:
                     self._act_on(session, message)
+                if monotonic_ns() - self._now > _SLICE_NS:
+                    break
             if not session.closed and session.transport.buffered():
                 self._backlog.add(session)
         except ConnectionLostError:
@@ -214,13 +218,8 @@ class Engine:
         """A first frame that is no Hello: of an old client, or of a session that moves."""
         codec = session.protocol.codec
         if isinstance(codec, JsonCodec):
-            try:
-                if codec.kind_of(frame) is not Kind.HELLO:
-                    self._admit_plain(session)
-            except (ProtocolError, RefusedError):
-                with contextlib.suppress(ProtocolError):
-                    codec.decode(frame)  # for the corr_id, which the error must carry
-                raise
+            if codec.kind_of(frame) is not Kind.HELLO:
+                self._admit_plain(session)
             return False
         message = codec.decode(frame)
         if isinstance(message, Attach):
@@ -234,15 +233,26 @@ class Engine:
         self._welcomed(session)
 
     def _check_room(self, hello: Hello | None) -> None:
-        if len(self.sessions) - len(self._doorway.newcomers) < self.settings.max_sessions:
-            return
-        if hello is not None and self._register.is_back(hello):
-            return  # it takes the place of its former connection
-        raise RefusedError(
-            f"the gateway has {self.settings.max_sessions} sessions and takes no more",
-            code="too_many_sessions",
-            retryable=True,
-        )
+        former = self._register.former(hello) if hello is not None else None
+        there = [
+            session.arrays.num_envs
+            for session in self.sessions
+            if session.arrays is not None and session is not former
+        ]
+        if len(there) >= self.settings.max_sessions:
+            raise RefusedError(
+                f"the gateway has {self.settings.max_sessions} sessions and takes no more",
+                code="too_many_sessions",
+                retryable=True,
+            )
+        wanted, limit = hello.num_envs if hello is not None else 1, self.settings.max_rows
+        if wanted + sum(there) > limit:
+            raise RefusedError(
+                f"num_envs is {wanted} and the other sessions have {sum(there)}: the gateway takes "
+                f"{limit} in all. Ask for fewer, or serve with a larger --max-rows",
+                code="too_large",
+                retryable=wanted <= limit,
+            )
 
     def _act_on(self, session: Session, message: Message) -> None:
         if isinstance(message, Hello):
@@ -376,11 +386,12 @@ class Engine:
         self._end(session)
 
     def _addressed(self, session: Session, error: ErrorAnswer) -> ErrorAnswer:
-        """The error with what joins it to the line that it is about."""
+        """The error with what joins it to the line that it is about, or with a name of its own."""
         codec = session.protocol.codec
         if not isinstance(codec, JsonCodec):
             return error
-        corr_id = codec.corr_id or self._answers.corr_id(session)
+        number = self.counters.errors + self.counters.refused
+        corr_id = codec.corr_id or f"{session.name}-e{number}"
         return error._replace(corr_id=corr_id, seq=codec.seq)
 
     def _end(self, session: Session) -> None:

@@ -85,10 +85,10 @@ class Register:
             upgrade=self._offer(session, upgrade_at, peer),
         )
 
-    def is_back(self, hello: Hello) -> bool:
-        """True if this is a session whose former connection is still open."""
+    def former(self, hello: Hello) -> Session | None:
+        """The connection, still open, whose place this one takes."""
         past = self._past.get(hello.session)
-        return past is not None and past.session is not None and _same(past.token, hello.token)
+        return past.session if past is not None and _same(past.token, hello.token) else None
 
     def take_over(self, session: Session) -> Session | None:
         """Remember a welcomed session; returns its former connection, if that is still open."""

@@ -18,6 +18,8 @@ class Settings:
             asked.
         deadline_ns: for clients that name none; 0 = 0.8 x control_dt.
         max_sessions: connections beyond this are refused.
+        max_rows: environments of all sessions together; a session that asks for more than are left
+            is refused. One inference may hold them all, and everybody waits for it.
         max_newcomers: connections without a handshake beyond this end the oldest of them.
         greeting_timeout_ns: for the handshake, from a connection's first byte.
         silence_timeout_ns: for that first byte.
@@ -27,6 +29,7 @@ class Settings:
     deterministic: bool = False
     deadline_ns: int = 0
     max_sessions: int = 256
+    max_rows: int = 16384
     max_newcomers: int = 256
     greeting_timeout_ns: int = 5_000_000_000
     silence_timeout_ns: int = 30_000_000_000
