@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,28 @@ def refused(served: Served, **changes: Any) -> ErrorAnswer:
         assert isinstance(answer, ErrorAnswer)
         assert peer.closed()
         return answer
+
+
+def test_who_comes_back_brings_a_newer_epoch(served: Served, good: Good) -> None:
+    with BinaryPeer(served.unix) as first:
+        welcome = first.greet(pair(), epoch=3)
+        assert isinstance(welcome, Welcome)
+        for epoch in (0, 3):
+            back = {"session": welcome.session, "token": welcome.token, "epoch": epoch}
+            error = refused(served, **back)
+            assert error.code == "superseded"
+            assert f"epoch {epoch}" in error.message and "in epoch 3" in error.message
+        assert first.step(1, 2.0, 2.0, epoch=3).arrays["speed"].tolist() == [[1.0, 1.0]]
+    good.asks()
+
+
+def test_the_move_to_shared_memory_is_logged(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "isthmus.gateway"):
+        with served.connect() as link:
+            assert link.transport == "shm"
+    assert any("moved to shm" in record.getMessage() for record in caplog.records)
 
 
 def test_rows_are_bounded_over_all_sessions() -> None:

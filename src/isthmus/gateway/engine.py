@@ -328,6 +328,7 @@ class Engine:
             stream.detach(), segment, session.protocol.codec.framer, asks=False
         )
         self._watch_session(session)
+        log.info("session %s: moved to %s", session.name, session.transport.name)
 
     def _send(self, session: Session, answer: Message) -> None:
         """Answer a session's question, and see to what it said meanwhile."""

@@ -34,6 +34,7 @@ class _Past:
     """
 
     token: str
+    epoch: int
     memory: Memory
     session: Session | None
     arrays: StepArrays | None
@@ -66,6 +67,12 @@ class Register:
         past = self._past.get(hello.session)
         resumed = past is not None and _same(past.token, hello.token)
         if past is not None and resumed:
+            if hello.epoch <= past.epoch:  # an attempt given up, which has arrived after all
+                raise RefusedError(
+                    f"a Hello of epoch {hello.epoch} came for a session that is in epoch "
+                    f"{past.epoch}; every connection of a session needs a higher one",
+                    code="superseded",
+                )
             session.name, session.token = hello.session, past.token
             session.protocol.resume(past.memory, hello.epoch)
         else:
@@ -97,7 +104,11 @@ class Register:
         past = self._past.pop(session.name, None)
         remembers = session.arrays is not None and bool(session.arrays.state)
         self._past[session.name] = _Past(
-            session.token, session.memory, session, session.arrays if remembers else None
+            session.token,
+            session.protocol.epoch,
+            session.memory,
+            session,
+            session.arrays if remembers else None,
         )
         if len(self._past) > _REMEMBERED:
             self._forget_one()
