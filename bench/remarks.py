@@ -22,12 +22,13 @@ REMARKS: dict[str, str] = {
         "a step runs 112 Python functions, both sides together, each for half a microsecond; to "
         "come within 25 us of the bare transport it would have to do with half of them. The bar "
         "beside a websocket server was set when one took 450 to 550 us; with today's `websockets` "
-        "it takes a third of that, and a sixth of it is less than C needs with one CPU each."
+        "it takes less than half of that, and a sixth of it would be less than C needs with one "
+        "CPU each."
     ),
     "paced-25": f"{_COLD}. The same goes for the other paces.",
     "images": (
-        "beyond the copies, which C makes too, it is what a small step costs, and the gate for "
-        "700 numbers."
+        "beyond the copies, which C makes too, it is what a small step costs, and 10 us or so for "
+        "looking at the 700 numbers of the answer, in the gateway and again in the link."
     ),
     "many": (
         "beyond the copies it is looking at every number three times, which C does not: is the "

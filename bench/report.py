@@ -43,7 +43,7 @@ A cell holds the ratio or difference that the bar is about, and in brackets what
 (p50 to p50 unless another figure is named) and our p99, in microseconds. The bars of the first
 version are about the step without its gate, which has a bar of its own; a link in realtime always
 has it, so both are held against them. †: something else used more than a quarter of a core
-meanwhile, so the figures are larger than they need be, and ratios less certain.
+meanwhile, so the figures are larger than they need be, and ratios less certain. {count}
 
 """
 
@@ -79,7 +79,7 @@ def page(results: Result) -> str:
     parts = [
         head,
         _MEANING.format(paced="\n".join(_paced(rows))),
-        _BARS + "\n".join(_bars(rows)) + "\n",
+        _BARS.format(count=_count(rows)) + "\n".join(_bars(rows)) + "\n",
         "### Remarks\n\n" + "\n".join(_remarks(rows)) + "\n",
         "## Where the microseconds go\n\n" + REMARKS["stages"] + "\n",
         "\n".join(_stages(rows)) + "\n",
@@ -132,6 +132,18 @@ def _bars(rows: list[Result]) -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
+def _count(rows: list[Result]) -> str:
+    """How many bars are met in the placement that counts."""
+    stands = [
+        bar["met"]
+        for row in rows
+        if row["placement"] != "same"
+        for bar in row["bars"]
+        if bar["met"] is not None
+    ]
+    return f"With one CPU each {sum(stands)} of {len(stands)} bars are met."
+
+
 def _remarks(rows: list[Result]) -> Iterator[str]:
     for row in _first_of_each(rows):
         if row["name"] in REMARKS:
@@ -161,13 +173,16 @@ def _standing(row: Result | None, index: int) -> tuple[str, str]:
         return "not measured", ""
     unit = row["unit"] if bar["difference"] or not bar["against"] else "x"
     ours = row["subjects"][bar["of"]]
-    made_of = number(ours[bar["figure"]])
+    made_of = []
     if bar["against"]:
-        made_of += f" to {number(row['subjects'][bar['against']][bar['figure']])}"
-    p99 = f"; p99 {number(ours['p99'])}" if bar["figure"] == "p50" else ""
+        theirs = row["subjects"][bar["against"]]
+        made_of.append(f"{number(ours[bar['figure']])} to {number(theirs[bar['figure']])}")
+    if bar["figure"] == "p50":
+        made_of.append(f"p99 {number(ours['p99'])}")
     sign = "+" if bar["difference"] and bar["value"] > 0 else ""
     mark = " †" if row["others"] > _DISTURBED else ""
-    return f"**{sign}{number(bar['value'])} {unit}**{mark} ({made_of}{p99})", _MET[bar["met"]]
+    value = f"**{sign}{number(bar['value'])} {unit}**{mark}"
+    return f"{value} ({'; '.join(made_of)})" if made_of else value, _MET[bar["met"]]
 
 
 # ---- stages --------------------------------------------------------------------------------------

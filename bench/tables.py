@@ -38,6 +38,6 @@ def bar_text(bar: dict[str, Any]) -> str:
 
 def number(value: float) -> str:
     """Three significant digits, never an exponent."""
-    if value >= 100 or value == int(value):
+    if abs(value) >= 100 or value == int(value):
         return f"{value:.0f}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import isthmus
-from isthmus.channel import Wait
 from isthmus.errors import ContractError, LocalProtocolError, ObservationError
 
 from ..support.contracts import pair
@@ -69,9 +68,8 @@ def test_a_flood_of_other_answers_does_not_keep_it(
             over.set()
 
 
-@pytest.mark.parametrize("when", ["waiting", "opening"])
 def test_an_interrupt_while_connecting_again_is_got_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"unix:{tmp_path}/s"
     with gateway(*halving(url)) as first:
@@ -79,23 +77,13 @@ def test_an_interrupt_while_connecting_again_is_got_over(
         assert link.act(q=[1, 1]).status == "policy"
         first.kill()
         link.act(q=[1, 1])
-    with gateway(*halving(url)):
+    with link, gateway(*halving(url)):
         once = iter([KeyboardInterrupt])
-
-        def interrupted(self: Wait, timeout: float = 0.0) -> bool:
-            for fault in once:
-                raise fault
-            return ready(self, timeout)
-
-        ready = Wait.ready
-        if when == "waiting":
-            monkeypatch.setattr(Wait, "ready", interrupted)
-        else:
-            monkeypatch.setattr(
-                "isthmus.client.reconnect.next",
-                lambda opening: _raise_once(once, opening),
-                raising=False,
-            )
+        monkeypatch.setattr(
+            "isthmus.client.reconnect.next",
+            lambda opening: _raise_once(once, opening),
+            raising=False,
+        )
         interrupts = 0
         rate = isthmus.Rate(100)
         for _ in range(3000):
@@ -107,7 +95,6 @@ def test_an_interrupt_while_connecting_again_is_got_over(
             rate.sleep()
         assert interrupts == 1
         assert link.act(q=[1, 1]).status == "policy"
-        link.close()
 
 
 def _raise_once(once: Any, opening: Any) -> Any:
