@@ -25,6 +25,7 @@ SOURCE = ROOT / "src" / "isthmus"
 LEVELS = {
     "errors": 0,
     "strictjson": 0,
+    "tomltext": 0,
     "version": 0,
     "contract": 1,
     "provenance": 1,
@@ -33,7 +34,10 @@ LEVELS = {
     "telemetry": 2,
     "transport": 3,
     "runtimes": 3,
+    "guard": 3,
     "channel": 4,
+    "doctor": 4,
+    "supervisor": 4,
     "policy": 5,
     "record": 5,
     "client": 6,
@@ -98,7 +102,7 @@ FOREIGN = {
     "onnxruntime": ("policy/onnx.py",),
     "mujoco": ("sim/mujoco/*",),
     "gymnasium": ("sim/mujoco/*", "cli/contract.py", "env/*"),
-    "tomli": ("contract/*",),
+    "tomli": ("tomltext.py",),
 }
 BANNED = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 

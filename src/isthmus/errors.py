@@ -22,6 +22,9 @@
     │   └── InferenceError             a policy failed on an observation
     ├── RecordError                    a run on disk is damaged, or a column does not fit
     ├── EnvironmentSetupError          an interpreter or environment is missing or broken
+    ├── ManifestError                  `isthmus.toml` is missing, or says something wrong
+    ├── SupervisionError               a run cannot be started or watched
+    ├── ForbiddenImportError           a module that belongs to the other side was imported
     └── MissingDependencyError         an optional package is needed and absent
 
 Messages say what was expected, what came, and what to do.
@@ -37,9 +40,11 @@ __all__ = [
     "DeadlineError",
     "EnvironmentSetupError",
     "Error",
+    "ForbiddenImportError",
     "InferenceError",
     "InterfaceMismatchError",
     "LocalProtocolError",
+    "ManifestError",
     "MissingDependencyError",
     "ObservationError",
     "PeerError",
@@ -49,6 +54,7 @@ __all__ = [
     "RecordError",
     "RefusedError",
     "RemoteProtocolError",
+    "SupervisionError",
     "TransportError",
     "UpgradeError",
 ]
@@ -158,6 +164,22 @@ class RecordError(Error):
 
 class EnvironmentSetupError(Error):
     """An interpreter or an environment is missing or broken."""
+
+
+class ManifestError(Error):
+    """`isthmus.toml` is missing or says something wrong; names the line and what fits there."""
+
+
+class SupervisionError(Error):
+    """A run cannot be started, or its supervisor cannot be reached."""
+
+
+class ForbiddenImportError(Error, ModuleNotFoundError):
+    """A module that belongs to the other side was imported; the message has the import chain.
+
+    Also a ModuleNotFoundError: for this process the module is not there, and code that tries an
+    optional import goes on as it would without it.
+    """
 
 
 class MissingDependencyError(Error):

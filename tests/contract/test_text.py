@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus import tomltext
 from isthmus.contract import ActionField, Contract, Field, Limits
-from isthmus.contract import text as text_module
 from isthmus.contract.text import FORMATS, MAX_DEPTH, MAX_TEXT, dumps, loads, parse
 from isthmus.contract.units import UNITS
 from isthmus.errors import ContractError, MissingDependencyError
@@ -230,6 +230,6 @@ def test_a_python_without_toml_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     def absent(name: str) -> object:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(text_module, "import_module", absent)
+    monkeypatch.setattr(tomltext, "import_module", absent)
     with pytest.raises(MissingDependencyError, match="pip install tomli"):
         loads(TOML, "toml")

@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
-from .. import strictjson
-from ..errors import ContractError, MissingDependencyError
+from .. import strictjson, tomltext
+from ..errors import ContractError
 from .checks import brief, check_choice
 from .contract import Contract
 
@@ -123,23 +121,7 @@ def _check_values(value: object, depth: int) -> None:
             _check_values(entry, depth - 1)
 
 
-def _read_toml(text: str) -> Any:
-    return _toml_module().loads(text)
-
-
-def _toml_module() -> Any:
-    for name in ("tomllib", "tomli"):
-        try:
-            return import_module(name)
-        except ModuleNotFoundError:
-            continue
-    raise MissingDependencyError(
-        f"Python {sys.version_info.major}.{sys.version_info.minor} cannot read TOML: "
-        "`pip install tomli`, use Python 3.11 or newer, or write the contract as JSON"
-    )
-
-
-_READERS = {"json": strictjson.loads, "toml": _read_toml}
+_READERS = {"json": strictjson.loads, "toml": tomltext.loads}
 FORMATS: tuple[str, ...] = tuple(_READERS)
 
 

@@ -1,0 +1,1 @@
+"""Keeps the simulator's modules out of the policy's process."""
