@@ -1,12 +1,13 @@
-"""TOML, where Python can read it: from 3.11 on by itself, on 3.10 with `tomli`."""
+"""TOML, where Python can read it: from 3.11 on by itself, on 3.10 with `tomli`.
+
+Whoever reads turns what is raised here into an error of its own.
+"""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 from typing import Any
-
-from isthmus.errors import MissingDependencyError
 
 __all__ = ["loads"]
 
@@ -16,7 +17,7 @@ def loads(text: str) -> dict[str, Any]:
 
     Raises:
         ValueError: malformed; the message ends in line and column.
-        MissingDependencyError: this Python has no reader.
+        ModuleNotFoundError: this Python has no reader; says what to do.
     """
     for name in ("tomllib", "tomli"):
         try:
@@ -25,7 +26,7 @@ def loads(text: str) -> dict[str, Any]:
             continue
         parsed: dict[str, Any] = module.loads(text)
         return parsed
-    raise MissingDependencyError(
+    raise ModuleNotFoundError(
         f"Python {sys.version_info.major}.{sys.version_info.minor} cannot read TOML: "
         "`pip install tomli`, or use Python 3.11 or newer"
     )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import strictjson, tomltext
-from ..errors import ContractError
+from ..errors import ContractError, MissingDependencyError
 from .checks import brief, check_choice
 from .contract import Contract
 
@@ -67,6 +67,8 @@ def parse(text: str | bytes, format: str = "json") -> dict[str, Any]:
         raise ContractError(f"{format}: nested deeper than {MAX_DEPTH}") from None
     except ValueError as exc:
         raise ContractError(f"no valid {format}: {str(exc)[:200]}") from exc
+    except ModuleNotFoundError as exc:
+        raise MissingDependencyError(f"{exc}; or write the contract as JSON") from exc
     if not isinstance(value, dict):
         raise ContractError(f"{format}: expected an object, got {type(value).__name__}")
     _check_values(value, MAX_DEPTH)
