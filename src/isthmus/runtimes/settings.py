@@ -1,7 +1,9 @@
 """What `isthmus.toml` says, checked and typed. Read by `manifest`; here are only the words.
 
 Paths are absolute, `~` and `${NAME}` are expanded; whether they lead to anything is found out when
-they are used.
+they are used. Two things stay as they stand in the file, so that a variable which is not set
+troubles nobody who does without it: `RuntimeSettings.python`, which `expand.expand` turns into a
+path, and what of a process may hold placeholders, which `placeholders.substitute` fills.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class RuntimeSettings:
         name: such as "sim".
         python: where its interpreter is, in order of preference: paths (an executable, Isaac's
             `python.sh` or folder, a virtual environment, a uv project) and version ranges
-            (">=3.11,<3.13", "3.11").
+            (">=3.11,<3.13", "3.11"). As in the file: paths are for `expand.expand`.
         requirements: packages of an environment made on demand: requirement lines, or one file of
             them; empty for an environment that is only used.
         lock: where the exact versions of `requirements` are kept; None beside the manifest.
@@ -56,6 +58,7 @@ class RuntimeSettings:
         forbid_import: modules that must not be imported; the guard sees to it.
         pythonpath: folders put on the import path.
         env: the environment's exceptions.
+        folder: the manifest's; relative paths in `python` start there.
     """
 
     name: str
@@ -67,6 +70,7 @@ class RuntimeSettings:
     forbid_import: tuple[str, ...] = ()
     pythonpath: tuple[Path, ...] = ()
     env: EnvironSettings = field(default_factory=EnvironSettings)
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,8 @@ class Ready:
         kind: one of `READY_KINDS`.
         lines: of "line", regular expressions found in its output in this order, whatever lies
             between; their named groups become values for others, as `{PROCESS.GROUP}`.
-        target: of "port" HOST:PORT or PORT of loopback; of "socket" a path; of "http" a URL whose
-            answer is 200 to 299. May hold placeholders.
+        target: of "port" HOST:PORT or PORT of loopback; of "socket" a path, seen from the
+            manifest's folder; of "http" a URL whose answer is 200 to 299. May hold placeholders.
     """
 
     kind: str
@@ -95,8 +99,8 @@ class ProcessSettings:
         command: program and arguments, each of which may hold placeholders. `python` and `isthmus`
             are those of the runtime.
         runtime: name of its runtime; None starts the command from PATH.
-        cwd: its folder.
-        env: variables set, with placeholders.
+        cwd: its folder, seen from the manifest's: `manifest.folder / substitute(str(cwd), ...)`.
+        env: variables set; their values may hold placeholders.
         ready: how to tell; None means as soon as it runs.
         ready_timeout: seconds.
         depends_on: processes that must be ready before it starts.
