@@ -24,6 +24,7 @@ SOURCE = ROOT / "src" / "isthmus"
 # package. The two files at the top, `isthmus/__init__.py` and `__main__.py`, wire everything.
 LEVELS = {
     "errors": 0,
+    "runids": 0,
     "strictjson": 0,
     "tomltext": 0,
     "version": 0,
@@ -67,6 +68,7 @@ PURE_STDLIB = {
     "contextlib",
     "copy",
     "dataclasses",
+    "datetime",
     "difflib",
     "enum",
     "functools",

@@ -25,7 +25,8 @@ A file appears whole or not at all. A run whose program died has the state `runn
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+
+from isthmus.runids import run_id
 
 __all__ = [
     "EPISODES",
@@ -55,20 +56,6 @@ STATUSES: tuple[str, ...] = ("policy", "bridged", "stopping", "stopped", "estop"
 """Column `status` holds an index into this: where an action came from, as `Action.status`."""
 
 EPISODE_PATTERN = re.compile(r"\A[0-9]{4,}\.npz\Z")
-
-
-def run_id(wall_ns: int, token: str) -> str:
-    """Name a run: its UTC start, and letters that tell two runs of one second apart.
-
-    Args:
-        wall_ns: nanoseconds since the Unix epoch.
-        token: a few random letters or digits.
-
-    Returns:
-        For instance `20261122T101500Z-3f9a1c`; names sort by time.
-    """
-    start = datetime.fromtimestamp(wall_ns // 1_000_000_000, tz=timezone.utc)
-    return f"{start:%Y%m%dT%H%M%SZ}-{token}"
 
 
 def episode_name(index: int) -> str:
