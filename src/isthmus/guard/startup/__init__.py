@@ -1,0 +1,1 @@
+"""The folder that is put on PYTHONPATH to guard every Python below; see `sitecustomize`."""
