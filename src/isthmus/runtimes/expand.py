@@ -1,7 +1,7 @@
 """`${NAME}` and `~` in the texts of a manifest.
 
-A variable is one of the environment isthmus was started in. `${{NAME}}` stands for the plain text
-`${NAME}`, and `$NAME` for itself: that is the shell's.
+A variable is one of the environment isthmus was started in. `${{TEXT}}` stands for the plain text
+`${TEXT}`, and `$NAME` for itself: that is the shell's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
 
-__all__ = ["expand", "fill", "unset"]
+__all__ = ["VARIABLE", "at_home", "expand", "fill", "malformed", "unset"]
 
-_VARIABLE = re.compile(r"\$\{(?P<plain>\{)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}(?(plain)\})")
+VARIABLE = r"\$\{(?:\{(?P<plain>[^{}]*)\}|(?P<variable>[A-Za-z_][A-Za-z0-9_]*))\}"
+"""What stands for a variable (group `variable`), or looks like one and is text (`plain`)."""
+
+_VARIABLE = re.compile(VARIABLE)
 
 
 def expand(text: str, folder: Path, environ: Mapping[str, str]) -> Path:
@@ -30,10 +33,8 @@ def expand(text: str, folder: Path, environ: Mapping[str, str]) -> Path:
         EnvironmentSetupError: a variable is not set, or is empty; names it.
     """
     # An empty one would make "${ROOT}/bin" the system's.
-    filled = fill(text, {name: value for name, value in environ.items() if value})
-    if filled == "~" or filled.startswith("~/"):
-        filled = (environ.get("HOME") or os.path.expanduser("~")) + filled[1:]
-    return folder / filled
+    present = {name: value for name, value in environ.items() if value}
+    return folder / at_home(fill(text, present), environ)
 
 
 def fill(text: str, environ: Mapping[str, str]) -> str:
@@ -49,11 +50,24 @@ def fill(text: str, environ: Mapping[str, str]) -> str:
             f"export {missing[0]}=..., or write the value itself"
         )
     return _VARIABLE.sub(
-        lambda found: f"${{{found['name']}}}" if found["plain"] else environ[found["name"]], text
+        lambda found: environ[found["variable"]] if found["variable"] else f"${{{found['plain']}}}",
+        text,
     )
 
 
 def unset(text: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Name the variables of a text that are not set, each once."""
-    names = (found["name"] for found in _VARIABLE.finditer(text) if not found["plain"])
-    return tuple(dict.fromkeys(name for name in names if name not in environ))
+    names = (found["variable"] for found in _VARIABLE.finditer(text))
+    return tuple(dict.fromkeys(name for name in names if name and name not in environ))
+
+
+def malformed(text: str) -> bool:
+    """Tell whether a `${` begins nothing that is understood here, such as `${NAME:-default}`."""
+    return "${" in _VARIABLE.sub("", text)
+
+
+def at_home(text: str, environ: Mapping[str, str]) -> str:
+    """Write the home folder for a leading `~`; `~name` stays."""
+    if text == "~" or text.startswith("~/"):
+        return (environ.get("HOME") or os.path.expanduser("~")) + text[1:]
+    return text

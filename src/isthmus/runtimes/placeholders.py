@@ -1,34 +1,30 @@
 """`{NAME}` in the commands, variables and folders of a manifest's processes, known once a run is.
 
-`{{` and `}}` are braces. `${NAME}` is a variable of the environment; the manifest's reader has put
-those in already, and one that is still here was not set.
+`{{` and `}}` are braces. `${NAME}` is a variable of the environment; the manifest's reader puts
+those in (`fill_set`), and one that is still there later was not set.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from isthmus.errors import ManifestError
+from isthmus.runtimes.expand import VARIABLE
 
-__all__ = ["GENERAL", "PID", "escape", "placeholders", "substitute", "unset_variables"]
+__all__ = ["GENERAL", "PID", "escape", "fill_set", "placeholders", "substitute", "unset_variables"]
 
 # What every process of a run may use; the others are {PROCESS.pid} and {PROCESS.GROUP}.
 GENERAL = {
     "run_id": "the run's id, also in `ISTHMUS_RUN_ID`",
     "run": "the run's directory, also in `ISTHMUS_RUN_DIR`",
-    "sockets": "a private folder with a path short enough for Unix sockets",
+    "sockets": "a private folder whose path is short enough for Unix sockets",
     "contract": "`file` of `[contract]`",
 }
 PID = "pid"
 
 _PART = re.compile(
-    r"\$\{\{(?P<plain>[A-Za-z_]\w*)\}\}"
-    r"|\$\{(?P<variable>[A-Za-z_]\w*)\}"
-    r"|(?P<brace>\{\{|\}\})"
-    r"|\{(?P<name>[^{}]*)\}"
-    r"|(?P<stray>[{}])",
-    re.ASCII,
+    rf"{VARIABLE}|(?P<brace>\{{\{{|\}}\}})|\{{(?P<name>[^{{}}]*)\}}|(?P<stray>[{{}}])"
 )
 
 
@@ -44,11 +40,11 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
     """
 
     def value(found: re.Match[str]) -> str:
-        if found["plain"]:
+        _check(text, found)
+        if found["plain"] is not None:
             return f"${{{found['plain']}}}"
         if found["brace"]:
             return found["brace"][0]
-        _check(text, found)
         if found["name"] not in values:
             known = ", ".join(f"{{{name}}}" for name in values) or "none"
             raise ManifestError(f"{found[0]} in {text!r} has no value; known: {known}")
@@ -58,12 +54,26 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 
 def placeholders(text: str) -> tuple[str, ...]:
-    """Name the placeholders of a text, without their braces.
+    """Name the placeholders of a text, without their braces, each once.
 
     Raises:
         ManifestError: a brace stands alone.
     """
-    return tuple(found["name"] for found in _named(text))
+    parts = list(_PART.finditer(text))
+    for found in parts:
+        if found["stray"]:
+            _check(text, found)
+    return tuple(dict.fromkeys(found["name"] for found in parts if found["name"] is not None))
+
+
+def fill_set(text: str, environ: Mapping[str, str]) -> str:
+    """Put in the variables that are set, so that their values hold no placeholders."""
+
+    def value(found: re.Match[str]) -> str:
+        known = found["variable"] and found["variable"] in environ
+        return escape(environ[found["variable"]]) if known else found[0]
+
+    return _PART.sub(value, text)
 
 
 def unset_variables(text: str) -> tuple[str, ...]:
@@ -75,14 +85,6 @@ def unset_variables(text: str) -> tuple[str, ...]:
 def escape(text: str) -> str:
     """Write a text so that `substitute` gives it back."""
     return text.replace("{", "{{").replace("}", "}}")
-
-
-def _named(text: str) -> Iterator[re.Match[str]]:
-    for found in _PART.finditer(text):
-        if found["stray"]:
-            _check(text, found)
-        if found["name"] is not None:
-            yield found
 
 
 def _check(text: str, found: re.Match[str]) -> None:
