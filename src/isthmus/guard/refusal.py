@@ -27,13 +27,15 @@ def refusal(frame: FrameType, name: str, origin: str | None, why: str) -> Forbid
         why: who forbids what.
     """
     wanted, importers = _trace(frame, name)
+    # `from omni import isaac` makes another, less clear error of one that names the submodule.
+    told = None if _is_from_import(frame) else name
     arrows = "\n  -> "
     return ForbiddenImportError(
         f"{wanted} must not be imported in this process: {why}.\n"
         f"  {arrows.join([*importers, wanted])}\n"
         "Import it in the program it belongs to, and send over the link what is needed of it.\n"
         "If this program needs it after all, allow it where it is forbidden.",
-        name=name,
+        name=told,
         path=origin,
     )
 
@@ -57,19 +59,28 @@ def _trace(frame: FrameType | None, name: str) -> tuple[str, list[str]]:
     chain: list[str] = []
     ends: list[FrameType] = []
     for each in _outwards(frame):
-        module = str(each.f_globals.get("__name__"))
-        if module.partition(".")[0] in _IMPORT_SYSTEM:
+        if _top(each) in _IMPORT_SYSTEM:
             if each.f_code.co_name == "_find_and_load":
                 if not chain and not ends:
                     name = _longer(name, each.f_locals.get("name"))
                 chain, ends = chain + _spoken(ends), []
-        elif module == "__main__" or not _is_standard(module):
+        elif not _is_standard(each):
             ends = [*ends[:1], each]
     chain = [*chain, *_spoken(ends)][::-1]
     if len(chain) > _LONGEST_CHAIN:
         half = _LONGEST_CHAIN // 2
         chain = [*chain[:half], f"({len(chain) - 2 * half} more)", *chain[-half:]]
     return name, chain
+
+
+def _is_from_import(frame: FrameType) -> bool:
+    """Whether this import is of a name in `from PACKAGE import NAME`, tried as a submodule."""
+    for each in _outwards(frame):
+        if _top(each) not in _IMPORT_SYSTEM:
+            return False
+        if each.f_code.co_name == "_handle_fromlist":
+            return True
+    return False
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
@@ -82,9 +93,13 @@ def _longer(name: str, wanted: object) -> str:
     return wanted if isinstance(wanted, str) and wanted.startswith(name + ".") else name
 
 
-def _is_standard(module: str) -> bool:
-    """Whether a module is Python's own: threads, runpy and the like say nothing about who asks."""
-    return module.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
+def _top(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
+
+
+def _is_standard(frame: FrameType) -> bool:
+    """Whether it is Python's own code: threads, runpy and the like say nothing about who asks."""
+    return _top(frame) in getattr(sys, "stdlib_module_names", ())
 
 
 def _spoken(ends: Sequence[FrameType]) -> list[str]:
