@@ -131,7 +131,7 @@ def test_says_nothing_about_what_is_fine(text: str) -> None:
 
 def test_names_the_line_the_file_and_the_part_that_differs() -> None:
     (match,) = explain(fault("foreign-stdlib").example)
-    assert (match.line, match.number) == (SRE, 9)
+    assert (match.line, match.number) == (SRE, 10)
     assert match.frame == "/home/user/isaacsim/kit/python/lib/python3.11/re/_compiler.py"
     (match,) = explain("a\nModuleNotFoundError: No module named 'onnxruntime'")
     assert (match.what, match.number, match.frame) == ("onnxruntime", 2, "")
@@ -159,7 +159,8 @@ def test_a_line_is_explained_once() -> None:
 def test_sees_through_colours_prefixes_and_carriage_returns() -> None:
     text = (
         "\x1b]0;title\x07\x1b[36msim     |\x1b[0m   0%\r\x1b[36msim     |\x1b[0m  50%\r\n"
-        "\x1b[33mgateway |\x1b[0m \x1b[1;31mAssertionError\x1b[0m: SRE \x1b[4mmodule\x1b[0m mismatch\r\n"
+        "\x1b[33mgateway |\x1b[0m \x1b[1;31mAssertionError\x1b[0m: "
+        "SRE \x1b[4mmodule\x1b[0m mismatch\r\n"
     )
     (match,) = explain(text)
     assert match.fault.id == "foreign-stdlib"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from .fault import Fault
 from .faults_compiled import COMPILED_FAULTS
@@ -88,12 +88,12 @@ def fault(name: str) -> Fault:
     return _by_id()[name]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _by_id() -> dict[str, Fault]:
     return {row.id: row for row in FAULTS}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
