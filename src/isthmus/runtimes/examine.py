@@ -1,0 +1,276 @@
+"""Run an interpreter once, in the environment its program will get, and hear what it is.
+
+The answer is kept as long as nothing it depends on changed: the interpreter, `pyvenv.cfg`, each
+folder of its import path, the variables that steer Python and the loader, and what was asked. Only
+a good answer is kept, so that whoever mends something need not tell us.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.probes import identity, read_facts, write_facts
+
+if TYPE_CHECKING:
+    from isthmus.runtimes.locate import Located
+
+__all__ = ["Examination", "Foreign", "examine"]
+
+_MARK = "--isthmus-examination--"  # as in examine_program
+_TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
+_LAST_LINES = 20
+_FORMAT = 1
+# What steers a Python and its libraries; the rest of an environment does not change the answer.
+_STEERING = ("PYTHON", "LD_")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An import folder that was made for another interpreter.
+
+    Attributes:
+        path: the entry of `sys.path`.
+        why: what it is, for a person.
+    """
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What an interpreter answered.
+
+    Attributes:
+        python: its `sys.executable`.
+        version: such as "3.11.7".
+        implementation: such as "cpython".
+        soabi: which compiled extensions it loads, such as "cpython-311-x86_64-linux-gnu".
+        prefix: of its environment.
+        base_prefix: of the Python that was made from.
+        sys_path: where it imports from, without the script's own folder.
+        foreign: entries of it that belong to another interpreter.
+        numpy: version of the numpy it would import, "" without one.
+        packages: version of each installed distribution, by its normalised name.
+        failed_imports: what the import of each required module said, where it failed.
+        present_forbidden: forbidden modules that are installed; the guard keeps them out.
+        abilities: "memfd" ("os", "syscall" or ""), "eventfd" and "pidfd" (True or False).
+        isthmus: version of the isthmus it would import, "" without one.
+        user_site: True if packages of one user, for every Python, are on the path.
+    """
+
+    python: str
+    version: str
+    implementation: str
+    soabi: str
+    prefix: str
+    base_prefix: str
+    sys_path: tuple[str, ...]
+    foreign: tuple[Foreign, ...]
+    numpy: str
+    packages: Mapping[str, str]
+    failed_imports: Mapping[str, str]
+    present_forbidden: tuple[str, ...]
+    abilities: Mapping[str, str | bool]
+    isthmus: str
+    user_site: bool
+
+    @property
+    def minor(self) -> str:
+        """The feature version, such as "3.11"."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def version_info(self) -> tuple[int, int, int]:
+        """The version as numbers."""
+        major, minor, micro = map(int, self.version.split("."))
+        return major, minor, micro
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing in it stands in the way of a program."""
+        return not self.foreign and not self.failed_imports
+
+
+def examine(
+    located: Located,
+    environ: Mapping[str, str],
+    must_import: Sequence[str] = (),
+    forbid_import: Sequence[str] = (),
+    cache: Path | None = None,
+) -> Examination:
+    """Ask an interpreter what it is, or read what it answered before.
+
+    Args:
+        located: the interpreter.
+        environ: exactly what its program will get.
+        must_import: modules that are imported, for real.
+        forbid_import: modules that are looked for, and not imported.
+        cache: a folder for answers; None asks in any case.
+
+    Raises:
+        EnvironmentSetupError: it does not start, dies or does not answer; with its own last words
+            and what they mean.
+    """
+    program = Path(__file__).with_name("examine_program.py").read_text(encoding="utf-8")
+    asked = json.dumps({"must_import": list(must_import), "forbid_import": list(forbid_import)})
+    kept = None if cache is None else cache / f"{_key(located, environ, asked, program)}.json"
+    known = None if kept is None else _read(kept)
+    if known is not None:
+        return known
+    answer = _ask(located, environ, program, asked)
+    examination = _understood(answer)
+    if kept is not None and examination.is_good:
+        identities = _identities(_watched(located.python, answer))
+        with suppress(OSError):  # a full disk costs the next start its speed, not this one its run
+            write_facts(kept, {"format": _FORMAT, "identities": identities, "answer": answer})
+    return examination
+
+
+def _understood(answer: Mapping[str, Any]) -> Examination:
+    """Give an answer its types.
+
+    Raises:
+        TypeError: it has other fields; ValueError likewise.
+    """
+    lists = {name: tuple(answer[name]) for name in ("sys_path", "present_forbidden")}
+    foreign = tuple(Foreign(path, why) for path, why in answer["foreign"])
+    return Examination(**{**answer, **lists, "foreign": foreign})
+
+
+def _ask(
+    located: Located, environ: Mapping[str, str], program: str, asked: str
+) -> Mapping[str, Any]:
+    # Files, not pipes: what an import leaves running may hold on to them; we do not wait for it.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        status = _run([os.fspath(located.python), "-c", program, asked], environ, out, err, located)
+        said, complained = _text(out), _text(err)
+    *progress, last = said.split(f"\n{_MARK}") if _MARK in said else [said]
+    if status == 0 and last.startswith("answer "):
+        answer: Mapping[str, Any] = json.loads(last[len("answer ") :].splitlines()[0])
+        return answer
+    doing = last.split("\n")[0] if progress else ""
+    before = said.split(f"\n{_MARK}")[0]
+    raise EnvironmentSetupError(_last_words(located, status, doing, f"{before}\n{complained}"))
+
+
+def _run(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    out: IO[bytes],
+    err: IO[bytes],
+    located: Located,
+) -> int:
+    """Run a command in a session of its own, and end all that is left of it."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=dict(environ),
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise EnvironmentSetupError(
+            f"{located.python} ({located.origin}) cannot be started: {exc.strerror or exc}"
+        ) from exc
+    try:
+        return process.wait(_TIMEOUT)
+    except subprocess.TimeoutExpired as exc:
+        raise EnvironmentSetupError(
+            f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s:\n"
+            f"{_tail(_text(out) + _text(err))}"
+        ) from exc
+    finally:
+        _end_session(process)
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # nothing was left running
+        pass
+    process.wait()
+
+
+def _last_words(located: Located, status: int, doing: str, words: str) -> str:
+    from isthmus.runtimes.faults import explain
+
+    while_doing = f" while {doing}" if doing else " before it could say what it is"
+    text = f"{located.python} ({located.origin}) {_how_it_ended(status)}{while_doing}"
+    if words.strip():
+        text += f":\n{_tail(words)}"
+    for match in explain(words)[:1]:
+        text += f"\nThis is: {match.fault.title}\n{_indented(match.fault.fix)}"
+    return text
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _tail(text: str) -> str:
+    return _indented("\n".join(text.strip().splitlines()[-_LAST_LINES:]))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _key(located: Located, environ: Mapping[str, str], asked: str, program: str) -> str:
+    steering = {name: value for name, value in environ.items() if name.startswith(_STEERING)}
+    steering |= {name: environ.get(name, "") for name in located.environ}
+    what = [os.fspath(located.python), sorted(steering.items()), asked, program]
+    return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _watched(python: Path, answer: Mapping[str, Any]) -> list[str]:
+    """List the files and folders that an answer depends on."""
+    folders = [str(entry) for entry in answer["sys_path"]]
+    path_files = [
+        os.path.join(folder, name)
+        for folder in folders
+        if os.path.isdir(folder)
+        for name in os.listdir(folder)
+        if name.endswith((".pth", "sitecustomize.py"))
+    ]
+    configuration = os.path.join(str(answer["prefix"]), "pyvenv.cfg")
+    return [os.fspath(python), configuration, *folders, *path_files]
+
+
+def _identities(paths: Iterable[str]) -> dict[str, list[Any] | None]:
+    return {path: identity(Path(path)) for path in paths}
+
+
+def _read(kept: Path) -> Examination | None:
+    """Read what was answered before; None if that is nothing, torn, or no longer true."""
+    entry = read_facts(kept)
+    try:
+        identities = entry["identities"]
+        if entry["format"] != _FORMAT or identities != _identities(identities):
+            return None
+        return _understood(entry["answer"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

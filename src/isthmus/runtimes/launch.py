@@ -1,0 +1,294 @@
+"""Everything a program of a runtime is started with: what is exec'd, and in which environment.
+
+From the outside in: the caller's environment is cleaned; the interpreter is found; what its own
+launcher (`python.sh`) would set is added; our package, the guard and the runtime's programs are put
+in front; the interpreter is examined in exactly that; and what does not fit is said before anything
+runs. Starting is left to the caller: `isthmus run` becomes the program, a supervisor spawns it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.cleaning import (
+    Cleaned,
+    Dropped,
+    ForeignRoot,
+    clean,
+    ros_pythonpath,
+)
+from isthmus.runtimes.examine import Examination, examine
+from isthmus.runtimes.locate import Located, locate
+from isthmus.runtimes.programs import (
+    ISTHMUS,
+    PYTHONS,
+    package_folder,
+    place_package,
+    write_programs,
+)
+from isthmus.runtimes.roots import find_foreign_libraries, find_roots
+from isthmus.runtimes.settings import RuntimeSettings
+from isthmus.runtimes.state import StateFolder
+from isthmus.runtimes.versions import Specifier
+
+__all__ = ["Launch", "complaints", "prepare"]
+
+OLDEST = ">=3.10"  # what isthmus itself runs on
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_PYTHON_NAME = re.compile(r"python(?:3(?:\.\d+)?)?\Z")
+_SYSTEM_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin")
+# Tools of an environment (uv, conda) go by the variable that its activation would set.
+_ACTIVE = {
+    "venv": "VIRTUAL_ENV",
+    "made": "VIRTUAL_ENV",
+    "project": "VIRTUAL_ENV",
+    "conda": "CONDA_PREFIX",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a program is started.
+
+    Attributes:
+        argv: its arguments, the program's name first.
+        executable: what is exec'd. A name without a folder was found nowhere.
+        environ: its whole environment.
+        examination: what its interpreter answered; None for a program outside every runtime.
+        dropped: what the caller's environment had and this one has not.
+    """
+
+    argv: tuple[str, ...]
+    executable: Path
+    environ: dict[str, str]
+    examination: Examination | None
+    dropped: tuple[Dropped, ...]
+
+
+def prepare(
+    runtime: RuntimeSettings | None,
+    command: Sequence[str],
+    state: StateFolder,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    extra: Mapping[str, str] = _NOTHING,
+) -> Launch:
+    """Work out how a command is started in a runtime, and make sure that it can be.
+
+    Args:
+        runtime: whose interpreter and environment it gets. None is a program of the caller's own,
+            in the caller's environment as it is; only `isthmus` is still this one.
+        command: the program and its arguments. `python`, `python3` and `isthmus` are the runtime's,
+            any other name is looked up on its PATH.
+        state: where isthmus keeps what it makes.
+        environ: as `os.environ`.
+        say: told, in one line, what takes long.
+        extra: variables set after all others.
+
+    Raises:
+        EnvironmentSetupError: the interpreter is missing, broken, or not what the runtime asks for.
+    """
+    if not command:
+        raise EnvironmentSetupError("expected a command to start, got none")
+    if runtime is None:
+        return _outside(command, {**environ, **extra})
+    place = _find(runtime, state, environ, say)
+    child = {**_environ_of(place, environ), **runtime.env.set, **extra}
+    examination = examine(
+        place.located, child, runtime.must_import, runtime.forbid_import, state.probes
+    )
+    problems = complaints(runtime, examination)
+    if problems:
+        raise EnvironmentSetupError(_complaint(runtime, place.located, examination, problems))
+    minor = f"python{examination.minor}"
+    write_programs(state, runtime.name, place.located.python, (*PYTHONS, minor))
+    executable, argv = _command(command, place, child, minor)
+    return Launch(argv, executable, child, examination, place.dropped)
+
+
+def complaints(runtime: RuntimeSettings, examination: Examination) -> list[str]:
+    """List what keeps programs of a runtime from starting in an interpreter, a line or more each.
+
+    Raises:
+        EnvironmentSetupError: `requires-python` cannot be understood.
+    """
+    found = [
+        f"{whose} {text}, and this is {examination.version}"
+        for whose, text in (
+            ("isthmus needs Python", OLDEST),
+            ("requires-python is", runtime.requires_python),
+        )
+        if not Specifier.parse(text).allows(examination.version_info)
+    ]
+    found += [
+        f"{each.path} is on its import path: {each.why}. Take it out of `pythonpath`, or remove "
+        "what puts it there (a .pth file, python.sh)"
+        for each in examination.foreign
+    ]
+    found += [
+        f"must_import: {name} cannot be imported: {error}"
+        for name, error in examination.failed_imports.items()
+    ]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A runtime on this machine."""
+
+    runtime: RuntimeSettings
+    located: Located
+    environ: Mapping[str, str]
+    dropped: tuple[Dropped, ...]
+    programs: Path
+    package: Path
+
+
+def _find(
+    runtime: RuntimeSettings,
+    state: StateFolder,
+    environ: Mapping[str, str],
+    say: Callable[[str], None],
+) -> _Place:
+    roots = find_roots(environ)
+    located = locate(runtime, state, _clean(runtime, environ, roots).environ, say)
+    # Only now is it known whose libpython is another's.
+    libraries = find_foreign_libraries(environ, located.python)
+    cleaned = _clean(runtime, environ, (*roots, *libraries))
+    return _Place(
+        runtime=runtime,
+        located=located,
+        environ=cleaned.environ,
+        dropped=cleaned.dropped,
+        programs=write_programs(state, runtime.name, located.python),
+        package=place_package(state, package_folder()),
+    )
+
+
+def _clean(
+    runtime: RuntimeSettings, environ: Mapping[str, str], roots: Iterable[ForeignRoot]
+) -> Cleaned:
+    return clean(environ, keep=runtime.env.keep, ros=runtime.env.ros, foreign_roots=roots)
+
+
+def _environ_of(place: _Place, caller: Mapping[str, str]) -> dict[str, str]:
+    """Put together what every program of a runtime gets, but for what its settings set."""
+    runtime, located = place.runtime, place.located
+    environ = {**place.environ, **located.environ}
+    environ["PATH"] = _joined(_programs_first(place, _elements(environ.get("PATH", os.defpath))))
+    guard = [_guard_folder()] if runtime.forbid_import else []
+    asked_for = _elements(environ.get("PYTHONPATH", ""))
+    ros = ros_pythonpath(caller, _minor_of(located.python)) if runtime.env.ros else ()
+    environ["PYTHONPATH"] = _joined(
+        [place.package, *guard, *runtime.pythonpath, *dict.fromkeys([*asked_for, *ros])]
+    )
+    environ["PYTHONNOUSERSITE"] = "1"
+    environ["ISTHMUS_RUNTIME"] = runtime.name
+    if runtime.forbid_import:
+        environ["ISTHMUS_FORBID_IMPORT"] = ",".join(runtime.forbid_import)
+    if located.kind in _ACTIVE:
+        environ[_ACTIVE[located.kind]] = os.fspath(located.prefix_bin.parent)
+    return environ
+
+
+def _programs_first(place: _Place, others: list[str]) -> list[str | Path]:
+    """Put a runtime's programs before all others, where that moves none of the system's."""
+    own = os.fspath(place.located.prefix_bin)
+    if own in _SYSTEM_PROGRAMS and own in others:
+        return [place.programs, *others]
+    return [place.programs, own, *(other for other in others if other != own)]
+
+
+def _guard_folder() -> Path:
+    """Say where the `sitecustomize` is that keeps forbidden modules out."""
+    return package_folder() / "guard" / "startup"
+
+
+def _minor_of(python: Path) -> str:
+    """Read the version off an interpreter's file name, before it is run; "" if it says none."""
+    found = re.match(r"python(3\.\d+)", os.path.basename(os.path.realpath(python)))
+    return found.group(1) if found else ""
+
+
+def _elements(value: str) -> list[str]:
+    """Split a list variable; an empty element, which means the current folder, is left out."""
+    return [element for element in value.split(os.pathsep) if element]
+
+
+def _joined(folders: Iterable[str | Path]) -> str:
+    elements = [os.fspath(folder) for folder in folders]
+    for element in elements:
+        if os.pathsep in element:
+            raise EnvironmentSetupError(
+                f"{element} cannot be on PATH or PYTHONPATH: its name has a {os.pathsep!r}, which "
+                "separates their elements. Rename the folder"
+            )
+    return os.pathsep.join(elements)
+
+
+def _command(
+    command: Sequence[str], place: _Place, environ: Mapping[str, str], minor: str
+) -> tuple[Path, tuple[str, ...]]:
+    """Say what is exec'd for a command, and its arguments."""
+    name, *rest = command
+    python = place.located.python
+    if name in (*PYTHONS, minor):
+        return python, (os.fspath(python), *rest)
+    if name == ISTHMUS:
+        return python, (os.fspath(python), os.fspath(place.programs / ISTHMUS), *rest)
+    if _PYTHON_NAME.match(name):
+        raise EnvironmentSetupError(
+            f"{name} is not the Python of runtime {place.runtime.name}, which is {minor} "
+            f"({place.located.python}); write python, or use another runtime"
+        )
+    return _looked_up(name, environ), tuple(command)
+
+
+def _looked_up(name: str, environ: Mapping[str, str]) -> Path:
+    if os.sep in name:
+        return Path(name)
+    return Path(shutil.which(name, path=environ.get("PATH", os.defpath)) or name)
+
+
+# For an isthmus outside every runtime: the Python and the package that run this.
+_THIS_ISTHMUS = """\
+import sys
+sys.path.append({parent!r})
+from isthmus.cli.main import main
+sys.exit(main())
+"""
+
+
+def _outside(command: Sequence[str], environ: dict[str, str]) -> Launch:
+    """Start a command as the caller's shell would."""
+    name, *rest = command
+    if name != ISTHMUS:
+        return Launch(tuple(command), _looked_up(name, environ), environ, None, ())
+    program = _THIS_ISTHMUS.format(parent=os.fspath(package_folder().parent))
+    argv = (sys.executable, "-I", "-c", program, *rest)
+    return Launch(argv, Path(sys.executable), environ, None, ())
+
+
+def _complaint(
+    runtime: RuntimeSettings, located: Located, examination: Examination, problems: Sequence[str]
+) -> str:
+    from isthmus.runtimes.faults import explain
+
+    head = (
+        f"runtime {runtime.name} cannot be used: Python {examination.version}, "
+        f"{located.python} ({located.origin})"
+    )
+    lines = [f"- {problem}" for problem in problems]
+    for match in explain("\n".join(examination.failed_imports.values()))[:1]:
+        lines += [f"This is: {match.fault.title}", match.fault.fix]
+    return "\n".join([head, *(f"  {line}" for part in lines for line in part.splitlines())])
