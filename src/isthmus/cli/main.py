@@ -37,6 +37,8 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "run": Command("isthmus.cli.run", "run a program in one of the project's runtimes"),
+    "up": Command("isthmus.cli.up", "start and supervise the processes of a run"),
     "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
     "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
     "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),
