@@ -50,12 +50,14 @@ class Environment:
         python: its interpreter.
         version: of that interpreter, such as "3.10.13".
         lock: the file name of the lock it was built from, without suffix, such as "numpy1".
+        base: the interpreter it was made from.
     """
 
     name: str
     python: Path
     version: str
     lock: str
+    base: Path
 
     @property
     def minor(self) -> str:
@@ -93,7 +95,7 @@ def ensure_environment(
         EnvironmentSetupError: it could not be built.
     """
     wanted = _stamp_for(spec, interpreter)
-    with _held(spec.folder):
+    with held(spec.folder):
         present = _read_stamp(spec.folder)
         if present != wanted:
             tool = installer()
@@ -169,12 +171,21 @@ def _write_stamp(folder: Path, stamp: _Stamp) -> None:
 
 def _environment(folder: Path, stamp: _Stamp) -> Environment:
     return Environment(
-        name=stamp.name, python=python_of(folder), version=stamp.version, lock=stamp.lock
+        name=stamp.name,
+        python=python_of(folder),
+        version=stamp.version,
+        lock=stamp.lock,
+        base=Path(stamp.interpreter),
     )
 
 
+def is_current(spec: EnvironmentSpec, interpreter: Interpreter) -> bool:
+    """Tell whether the environment is there and what the spec says; nothing is run."""
+    return spec.lock.is_file() and _read_stamp(spec.folder) == _stamp_for(spec, interpreter)
+
+
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
     """Keep two builds out of one folder; a second one waits and then finds it done."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     if os.name == "nt":

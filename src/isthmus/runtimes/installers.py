@@ -25,7 +25,11 @@ _FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "VIRTUAL_ENV", "__PY
 
 
 class Installer(Protocol):
-    """Creates environments and installs locked packages into them."""
+    """Creates environments and installs locked packages into them.
+
+    Attributes:
+        name: "uv" or "pip".
+    """
 
     name: str
 
@@ -61,15 +65,18 @@ class UvInstaller:
         """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
         remove_environment(folder)
         python = os.fspath(interpreter.path)
-        command = [self._uv, "venv", "--quiet", "--no-project", "--python", python, str(folder)]
-        run_tool(command, self._environ)
+        self.run("venv", "--quiet", "--no-project", "--python", python, str(folder))
 
     def install(self, folder: Path, lock: Path) -> None:
         """Make the packages of the environment exactly those of `lock`."""
         options = ["--quiet", "--compile-bytecode"]
         options += ["--require-hashes"] if has_hashes(lock) else []
         python = os.fspath(python_of(folder))
-        run_tool([self._uv, "pip", "sync", *options, "--python", python, str(lock)], self._environ)
+        self.run("pip", "sync", *options, "--python", python, str(lock))
+
+    def run(self, *arguments: str, text: str = "", folder: Path | None = None) -> str:
+        """Run uv; see `run_tool`."""
+        return run_tool([self._uv, *arguments], self._environ, text=text, folder=folder)
 
 
 class PipInstaller:
@@ -98,13 +105,19 @@ class PipInstaller:
     def install(self, folder: Path, lock: Path) -> None:
         """Make the packages of the environment those of `lock`; pip adds and never removes."""
         options = ["--quiet", *(["--require-hashes"] if has_hashes(lock) else [])]
-        python = os.fspath(python_of(folder))
-        run_tool([python, "-m", "pip", "install", *options, "-r", str(lock)], self._environ)
+        self.run(folder, "install", *options, "-r", str(lock))
+
+    def run(
+        self, environment: Path, *arguments: str, text: str = "", folder: Path | None = None
+    ) -> str:
+        """Run the pip of an environment; see `run_tool`."""
+        command = [os.fspath(python_of(environment)), "-m", "pip", *arguments]
+        return run_tool(command, self._environ, text=text, folder=folder)
 
 
 def choose_installer(
     folder: Path, lock: Path, interpreter: Interpreter, environ: Mapping[str, str], say: Say
-) -> Installer:
+) -> UvInstaller | PipInstaller:
     """Get uv into an environment of its own; else use the one on PATH; else pip.
 
     Args:
@@ -156,8 +169,20 @@ def remove_environment(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def run_tool(command: Sequence[str], environ: Mapping[str, str]) -> str:
+def run_tool(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    text: str = "",
+    folder: Path | None = None,
+) -> str:
     """Run a tool to its end and return what it printed.
+
+    Args:
+        command: program and arguments.
+        environ: its environment.
+        text: what it reads from its standard input.
+        folder: where it runs; None is here.
 
     Raises:
         EnvironmentSetupError: it could not be started, failed or took too long; with its last
@@ -166,7 +191,8 @@ def run_tool(command: Sequence[str], environ: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(
             list(command),
-            stdin=subprocess.DEVNULL,
+            input=text,
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from isthmus.runtimes.asking import ask
 
 OLDEST = (3, 10)
 SIM_PREFERENCE = "3.11"  # Isaac Sim 5.x
@@ -70,6 +71,11 @@ class Interpreter:
     def minor(self) -> str:
         """The feature version, such as "3.12"."""
         return f"{self.version[0]}.{self.version[1]}"
+
+    @property
+    def free_threaded(self) -> bool:
+        """True for a build without the global lock, which few packages are made for."""
+        return re.match(r"cpython-\d+t-", self.soabi) is not None
 
     def __str__(self) -> str:
         """Name it for a person, on one line."""
@@ -145,17 +151,10 @@ def probe(path: Path, found: str = "PATH") -> Interpreter | None:
         The interpreter, or None if it does not start, does not answer or is too old.
     """
     try:
-        done = subprocess.run(
-            [os.fspath(path), "-I", "-c", _PROBE_PROGRAM],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = ask([path, "-I", "-c", _PROBE_PROGRAM], None, _PROBE_TIMEOUT)
+    except OSError:  # it cannot be started, or hangs
         return None
-    return parse_probe(done.stdout, found) if done.returncode == 0 else None
+    return parse_probe(answer.stdout, found) if answer.status == 0 else None
 
 
 def find_interpreters(
@@ -169,7 +168,7 @@ def find_interpreters(
     Args:
         environ: as `os.environ`, which is the default.
         running: the Python that asks, always a candidate; None is this one, "" is none.
-        probe: runs one candidate.
+        probe: runs one candidate; a `probes.ProbeCache` runs each only once.
 
     Returns:
         Oldest version first, each interpreter once.
@@ -229,8 +228,7 @@ def choose_pair(found: Iterable[Interpreter]) -> InterpreterPair | None:
 
 
 def _rank(interpreter: Interpreter) -> tuple[bool, bool, tuple[int, int, int]]:
-    free_threaded = bool(re.match(r"cpython-\d+t-", interpreter.soabi))
-    return (interpreter.has_venv, not free_threaded, interpreter.version)
+    return (interpreter.has_venv, not interpreter.free_threaded, interpreter.version)
 
 
 def _pyenv_roots(environ: Mapping[str, str], folders: Iterable[Path]) -> list[Path]:
