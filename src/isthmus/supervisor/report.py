@@ -1,0 +1,130 @@
+"""What a run tells: its record on disk, a failure, and its last lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from isthmus.runtimes.examine import Examination
+from isthmus.runtimes.plan import Plan
+from isthmus.runtimes.settings import Manifest
+from isthmus.supervisor.linux import boot_id, started_at
+from isthmus.supervisor.process import Process
+from isthmus.supervisor.process import facts as process_facts
+from isthmus.supervisor.records import LOGS
+from isthmus.supervisor.words import duration
+
+__all__ = ["RECORD_VERSION", "Reported", "Verdict", "facts", "failure", "farewell", "shown"]
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a run ends.
+
+    Attributes:
+        why: in words.
+        status: the exit status of `isthmus up`.
+    """
+
+    why: str
+    status: int
+
+
+class Reported(Protocol):
+    """What is told of a run; attributes as those of `run.Run`."""
+
+    id: str
+    folder: Path
+    sockets: str
+    manifest: Manifest
+    plan: Plan
+    processes: dict[str, Process]
+    examinations: dict[str, Examination]
+    started_ns: int
+    ended_ns: int | None
+    verdict: Verdict | None
+
+
+def facts(run: Reported) -> dict[str, Any]:
+    """Say all that is known of a run: `up.json`."""
+    pid = os.getpid()
+    return {
+        "version": RECORD_VERSION,
+        "run_id": run.id,
+        "run": run.plan.name,
+        "folder": str(run.folder),
+        "manifest": str(run.manifest.path),
+        "main": run.plan.main,
+        "sockets": run.sockets,
+        "supervisor": {"pid": pid, "ticks": started_at(pid), "boot_id": boot_id()},
+        "started_ns": run.started_ns,
+        "ended_ns": run.ended_ns,
+        "why": run.verdict.why if run.verdict else None,
+        "status": run.verdict.status if run.verdict else None,
+        "stop_seconds": sum(each.stop_timeout for each in run.plan.processes),
+        "processes": {name: process_facts(each) for name, each in run.processes.items()},
+        "runtimes": {name: _examined(each) for name, each in run.examinations.items()},
+    }
+
+
+def failure(name: str, what: str, last_words: Sequence[str], *, brief: bool = False) -> str:
+    """Say how a process failed, what it said last, and what is known about that.
+
+    Args:
+        name: of the process.
+        what: happened.
+        last_words: its last lines.
+        brief: leave the last lines out.
+    """
+    from isthmus.runtimes.faults import explain
+
+    lines = [f"{name} {what}"]
+    if not brief:
+        lines[0] += "; its last words:" if last_words else ", without a word"
+        lines += [f"    {line}" for line in last_words]
+    for match in explain("\n".join(last_words))[:1]:
+        lines += [f"known: {match.fault.title}", *_indented(match.fault.fix)]
+    return "\n".join(lines)
+
+
+def farewell(run: Reported) -> str:
+    """Say how everything ended, and where it can be read."""
+    assert run.verdict is not None and run.ended_ns is not None
+    took = duration((run.ended_ns - run.started_ns) / 1e9)
+    width = max(map(len, run.processes), default=0)
+    return "\n".join(
+        [
+            f"run {run.id} ended after {took}: {run.verdict.why}",
+            *(
+                f"  {name:<{width}}  {each.outcome.how.splitlines()[0]}"
+                for name, each in run.processes.items()
+                if each.outcome is not None
+            ),
+            f"logs: {shown(run.folder / LOGS)}",
+        ]
+    )
+
+
+def shown(path: Path) -> str:
+    """Name a path as short as it can be: from the current folder, if it is below that."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _examined(examination: Examination) -> Mapping[str, Any]:
+    """In the words of a run's `meta.json`: `python` is the version there."""
+    facts = asdict(examination)
+    executable, version = facts.pop("python"), facts.pop("version")
+    return {"executable": executable, "python": version, **facts}
+
+
+def _indented(text: str | Sequence[str]) -> list[str]:
+    parts = [text] if isinstance(text, str) else text
+    return [f"    {line}" for part in parts for line in part.splitlines()]

@@ -1,0 +1,159 @@
+"""What the user sees: lines of all processes, each behind its process's name.
+
+Lines are put in a queue that is bounded for each source, and written by a thread of its own: a
+terminal that is stopped (Ctrl-S), slow or closed holds up neither the supervisor nor a process.
+What does not fit is counted, and the count is shown where the lines would have been.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+__all__ = ["OWN", "Terminal", "wants_colour"]
+
+OWN = "isthmus"
+"""Prefix of what the supervisor itself says; it goes to standard error."""
+
+MAX_WAITING = 2000
+"""Lines of one source that may wait."""
+_BATCH = 200  # lines written at once
+_FAREWELL = 2.0  # seconds that the rest may take at the end
+
+_COLOURS = (36, 33, 32, 35, 34, 31)
+_OWN_COLOUR = 1
+
+
+class Terminal:
+    """Shows lines on two descriptors, from any thread, without ever waiting for them.
+
+    Args:
+        names: of the processes; they decide the prefix's width and colours.
+        logs: where each process's whole output is, for the count of lines not shown.
+        colour: colour the prefixes.
+        out: descriptor for what processes write.
+        err: descriptor for what the supervisor says.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        logs: Mapping[str, str],
+        *,
+        colour: bool,
+        out: int = 1,
+        err: int = 2,
+    ) -> None:
+        self.colour = colour
+        self._logs = logs
+        self._width = max(map(len, [*names, OWN]))
+        self._colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+        self._colours[OWN] = _OWN_COLOUR
+        self._out, self._err = out, err
+        self._lines: deque[tuple[str, str]] = deque()
+        self._waiting: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        self._ending = False
+        self._closed_descriptors: set[int] = set()
+        self._thread = threading.Thread(target=self._write_on, name="terminal", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def show(self, name: str, text: str) -> None:
+        """Queue a line of a process, or of `OWN`."""
+        with self._changed:
+            if self._waiting[name] >= MAX_WAITING:
+                self._missed[name] += 1
+                return
+            self._note_missed(name)
+            self._put(name, text)
+            self._changed.notify()
+
+    def full(self, name: str) -> bool:
+        """Tell whether a line of `name` would only be counted."""
+        with self._changed:
+            return self._waiting[name] >= MAX_WAITING
+
+    def miss(self, name: str, lines: int) -> None:
+        """Count lines that were not even made ready to be shown."""
+        with self._changed:
+            self._missed[name] += lines
+
+    def close(self) -> None:
+        """Write what is left, if that goes quickly."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(_FAREWELL)
+
+    def _put(self, name: str, text: str) -> None:
+        self._lines.append((name, text))
+        self._waiting[name] += 1
+
+    def _note_missed(self, name: str) -> None:
+        missed = self._missed.pop(name, 0)
+        if missed:
+            where = f", see {self._logs[name]}" if name in self._logs else ""
+            self._put(name, f"... {missed} lines not shown{where}")
+
+    def _write_on(self) -> None:
+        while batch := self._take():
+            for descriptor, data in self._encoded(batch):
+                self._write(descriptor, data)
+
+    def _take(self) -> list[tuple[str, str]]:
+        """Wait for lines; none means the end."""
+        with self._changed:
+            while not self._lines:
+                for name in tuple(self._missed):
+                    self._note_missed(name)
+                if self._lines:
+                    break
+                if self._ending:
+                    return []
+                self._changed.wait()
+            batch = [self._lines.popleft() for _ in range(min(_BATCH, len(self._lines)))]
+            self._waiting.subtract(name for name, _ in batch)
+        return batch
+
+    def _encoded(self, batch: Sequence[tuple[str, str]]) -> list[tuple[int, bytes]]:
+        """Put neighbours that go the same way together."""
+        pieces: list[tuple[int, bytes]] = []
+        for name, text in batch:
+            descriptor = self._err if name == OWN else self._out
+            data = f"{self._prefix(name)}{text}\n".encode("utf-8", "replace")
+            if pieces and pieces[-1][0] == descriptor:
+                data = pieces.pop()[1] + data
+            pieces.append((descriptor, data))
+        return pieces
+
+    def _prefix(self, name: str) -> str:
+        prefix = f"{name:<{self._width}} |"
+        return f"\x1b[{self._colours[name]}m{prefix}\x1b[0m " if self.colour else f"{prefix} "
+
+    def _write(self, descriptor: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view and descriptor not in self._closed_descriptors:
+            try:
+                view = view[os.write(descriptor, view) :]
+            except BlockingIOError:  # somebody else has made it so; wait as if they had not
+                select.select([], [descriptor], [])
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    return  # a file on a full disk: it may have room later
+                self._closed_descriptors.add(descriptor)
+
+
+def wants_colour(environ: Mapping[str, str], descriptor: int = 1) -> bool:
+    """Tell whether to colour: on a terminal that can, unless NO_COLOR is set."""
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return os.isatty(descriptor)

@@ -1,0 +1,236 @@
+"""The supervisor's end of a warden: start it, tell it what to do, hear what became of its process.
+
+The other end is `warden.py`, which says how they talk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus.errors import SupervisionError
+from isthmus.supervisor import warden
+
+__all__ = ["Ending", "Order", "Ward"]
+
+_READ = 1 << 16
+_DRAIN = 1.0  # seconds for the rest of the output; a descriptor may have been given to a stranger
+_LOOK_AGAIN = 0.005  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a warden is to start.
+
+    Attributes:
+        argv: the program's arguments, its name first.
+        executable: the file that is executed.
+        environ: its whole environment.
+        cwd: its folder.
+        sockets: the run's private folder; made if it is not there.
+        signal: what ends it well.
+        patience: seconds between that and SIGKILL.
+    """
+
+    argv: tuple[str, ...]
+    executable: str
+    environ: Mapping[str, str]
+    cwd: str
+    sockets: str
+    signal: int
+    patience: float
+
+    def line(self) -> bytes:
+        """Write it as the warden reads it."""
+        # No asdict: `environ` may be any mapping.
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**facts, "environ": dict(self.environ)}).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a process ended.
+
+    Attributes:
+        status: its exit status; negative is the number of the signal that ended it.
+        leftovers: how many processes it left behind; they have been ended.
+        orphaned: True if its warden was killed, and the process with it.
+    """
+
+    status: int
+    leftovers: int = 0
+    orphaned: bool = False
+
+
+class Ward:
+    """One warden and the process it owns.
+
+    Attributes:
+        pid: of the process; 0 before it is started.
+        warden: the warden's process number.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, wardens: set[int]
+    ) -> None:
+        self.pid = 0
+        self.warden = process.pid
+        self._wardens = wardens
+        wardens.add(process.pid)
+        self._process = process
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._status: int | None = None
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._over: asyncio.Future[Ending] = self._loop.create_future()
+        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._reading = -1
+
+    @classmethod
+    async def start(
+        cls,
+        order: Order,
+        *,
+        run_id: str,
+        name: str,
+        lock: int,
+        wardens: set[int],
+        output: Callable[[bytes], None],
+    ) -> Ward:
+        """Start a warden, and the process by it.
+
+        Args:
+            order: what to start.
+            run_id: of the run.
+            name: of the process.
+            lock: descriptor of the run's lock; the warden holds it too.
+            wardens: process numbers of all wardens; kept up to date.
+            output: called with what the process writes, and with b"" at the end of it.
+
+        Raises:
+            SupervisionError: the warden or the process could not be started.
+        """
+        ours, theirs = socket.socketpair()
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(warden.__file__)), run_id, name, str(lock)],
+                stdin=theirs.fileno(),
+                stdout=writing,
+                stderr=writing,
+                pass_fds=(lock,),
+                start_new_session=True,
+                env={**os.environ, "ISTHMUS_RUN_ID": run_id, "ISTHMUS_PROCESS": name},
+                cwd="/",
+            )
+        except OSError as exc:
+            ours.close()
+            os.close(reading)
+            raise SupervisionError(f"{name}: cannot start its warden: {exc}") from exc
+        finally:
+            theirs.close()
+            os.close(writing)
+        ours.setblocking(False)
+        os.set_blocking(reading, False)
+        ward = cls(process, ours, wardens)
+        ward._listen(reading, output)
+        try:
+            await ward._loop.sock_sendall(ours, order.line())
+            await asyncio.shield(ward._started)
+        except OSError as exc:
+            raise SupervisionError(f"{name}: its warden has gone: {exc}") from exc
+        except SupervisionError:
+            await ward.dismiss()
+            raise
+        return ward
+
+    async def wait(self) -> Ending:
+        """Wait until nothing of the process is left, and all that it wrote was read."""
+        ending = await asyncio.shield(self._over)
+        await self._drain()
+        return ending
+
+    def stop(self, number: int, patience: float) -> None:
+        """Ask the process to end; after `patience` seconds it is killed."""
+        self._tell(stop=number, patience=patience)
+
+    def kill(self) -> None:
+        """End the process, and all that came from it, now."""
+        self._tell(kill=True)
+
+    async def dismiss(self) -> None:
+        """Let the warden go; one whose process still runs ends it first."""
+        self._loop.remove_reader(self._control)
+        self._control.close()
+        while self._process.poll() is None:
+            await asyncio.sleep(_LOOK_AGAIN)
+        self._wardens.discard(self.warden)
+        await self._drain()
+        self._close_output()
+
+    async def _drain(self) -> None:
+        await asyncio.wait([self._drained], timeout=_DRAIN)
+
+    def _listen(self, reading: int, output: Callable[[bytes], None]) -> None:
+        def read_output() -> None:
+            data = os.read(reading, _READ)
+            output(data)
+            if not data:
+                self._close_output()
+                self._drained.set_result(None)
+
+        self._reading = reading
+        self._loop.add_reader(reading, read_output)
+        self._loop.add_reader(self._control, self._hear)
+
+    def _close_output(self) -> None:
+        if self._reading >= 0:
+            self._loop.remove_reader(self._reading)
+            os.close(self._reading)
+            self._reading = -1
+
+    def _tell(self, **order: object) -> None:
+        try:
+            self._control.send(json.dumps(order).encode() + b"\n")
+        except OSError:
+            pass  # it has gone, which is heard as the end of its socket
+
+    def _hear(self) -> None:
+        try:
+            data = self._control.recv(_READ)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._control)
+            self._lost()
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        if "started" in event:
+            self.pid = event["started"]
+            self._started.set_result(None)
+        elif "failed" in event:
+            self._started.set_exception(SupervisionError(f"cannot start {event['failed']}"))
+        elif "ended" in event:
+            self._status = event["ended"]
+        elif "over" in event and self._status is not None:
+            self._over.set_result(Ending(self._status, event["over"]))
+
+    def _lost(self) -> None:
+        if not self._started.done():
+            self._started.set_exception(SupervisionError("its warden was killed"))
+        elif not self._over.done():
+            # The kernel has killed the process with it, unless it had ended before.
+            status = -9 if self._status is None else self._status
+            self._over.set_result(Ending(status, orphaned=True))
