@@ -154,7 +154,7 @@ class Run:
         """
         values = dict(self.values)
         command = [substitute(word, values) for word in settings.command]
-        cwd = substitute(str(settings.cwd), values)
+        cwd = str(self.manifest.folder / substitute(str(settings.cwd), values))
         extra = {
             "PYTHONUNBUFFERED": "1",  # else what is printed comes through 8 KiB at a time
             **{name: substitute(text, values) for name, text in settings.env.items()},
