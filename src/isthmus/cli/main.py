@@ -37,8 +37,11 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "init": Command("isthmus.cli.init", "write a commented isthmus.toml for this machine"),
     "run": Command("isthmus.cli.run", "run a program in one of the project's runtimes"),
     "up": Command("isthmus.cli.up", "start and supervise the processes of a run"),
+    "ps": Command("isthmus.cli.ps", "show the runs that are up, and their processes"),
+    "down": Command("isthmus.cli.down", "end a run that is up"),
     "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
     "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
     "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),
