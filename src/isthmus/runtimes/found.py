@@ -13,7 +13,7 @@ from isthmus.runtimes.versions import Specifier
 
 __all__ = ["best", "download_python", "find_python", "lowest_minor", "nothing_fits"]
 
-_MINORS = range(OLDEST[1], 40)
+_MINORS = range(OLDEST[1], 100)
 _MICROS = range(60)
 
 
@@ -57,8 +57,8 @@ def download_python(
     Raises:
         EnvironmentSetupError: it could not; with uv's words.
     """
-    request = ",".join([f">={OLDEST[0]}.{OLDEST[1]}", *(one.text for one in wanted if one.text)])
-    say(f"no Python {_together(wanted)} on this machine: asking uv for one")
+    request = ",".join(one.text for one in wanted if one.text)
+    say(f"no Python {request} on this machine: asking uv for one")
     settings = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "UV_PYTHON_INSTALL_BIN": "0"}
     command = [os.fspath(uv), "python", "install", "--quiet", request]
     run_tool(command, {**clean_environ(environ), **settings})
@@ -89,7 +89,3 @@ def _allowed_minor(wanted: Sequence[Specifier], minors: Iterable[int]) -> str | 
         if any(all(one.allows((3, minor, micro)) for one in wanted) for micro in _MICROS):
             return f"3.{minor}"
     return None
-
-
-def _together(wanted: Sequence[Specifier]) -> str:
-    return ",".join(one.text for one in wanted if one.text) or "at all"

@@ -148,8 +148,10 @@ def python_of(folder: Path) -> Path:
 
 
 def has_hashes(lock: Path) -> bool:
-    """Tell whether a lock pins what it installs by content."""
-    return "--hash=" in lock.read_text(encoding="utf-8")
+    """Tell whether a lock pins all that it installs by content."""
+    text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#-"]
+    return bool(lines) and all("--hash=" in line for line in lines)
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -144,14 +144,21 @@ def parse_probe(output: str, found: str) -> Interpreter | None:
     return interpreter if facts["release"] and interpreter.version >= OLDEST else None
 
 
-def probe(path: Path, found: str = "PATH") -> Interpreter | None:
+def probe(
+    path: Path, found: str = "PATH", environ: Mapping[str, str] | None = None
+) -> Interpreter | None:
     """Run `path` once and say what it is.
+
+    Args:
+        path: the executable.
+        found: where it was found.
+        environ: what it is started with; None is our own environment.
 
     Returns:
         The interpreter, or None if it does not start, does not answer or is too old.
     """
     try:
-        answer = ask([path, "-I", "-c", _PROBE_PROGRAM], None, _PROBE_TIMEOUT)
+        answer = ask([path, "-I", "-c", _PROBE_PROGRAM], environ, _PROBE_TIMEOUT)
     except OSError:  # it cannot be started, or hangs
         return None
     return parse_probe(answer.stdout, found) if answer.status == 0 else None

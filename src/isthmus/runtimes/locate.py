@@ -13,13 +13,14 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.expand import expand
 from isthmus.runtimes.found import download_python, find_python, lowest_minor, nothing_fits
 from isthmus.runtimes.installers import Say
-from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.interpreters import Interpreter, probe
 from isthmus.runtimes.isaac import ask_isaac, find_python_sh
 from isthmus.runtimes.made import ensure_made, lock_of, made_environment
 from isthmus.runtimes.probes import ProbeCache
@@ -250,7 +251,8 @@ class _Search:
         return uv
 
     def _probes(self) -> ProbeCache:
-        return ProbeCache(self._state.probes / _PROBES)
+        ask = partial(probe, environ=self._environ)
+        return ProbeCache(self._state.probes / _PROBES, ask)
 
 
 def _plain(python: Path, kind: str, origin: str) -> Located:
@@ -270,7 +272,7 @@ def _at_folder(folder: Path) -> Located:
     if not os.path.exists(python):
         # It is there, and it is broken: not a reason to take the next.
         raise EnvironmentSetupError(
-            f"the {_NAMES[kind]} {folder}: {_missing(python)}; make it again"
+            f"the {_NAMES[kind]} {folder} is broken: {_missing(python)}; make it again"
         )
     return _plain(python, kind, f"{_NAMES[kind]} {folder}")
 

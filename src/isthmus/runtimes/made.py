@@ -17,7 +17,7 @@ from isthmus.runtimes.environments import (
     is_current,
     read_environment,
 )
-from isthmus.runtimes.installers import Say
+from isthmus.runtimes.installers import PipInstaller, Say, UvInstaller
 from isthmus.runtimes.interpreters import Interpreter, probe
 from isthmus.runtimes.requirements import (
     Requirements,
@@ -25,7 +25,7 @@ from isthmus.runtimes.requirements import (
     read_requirements,
     write_lock,
 )
-from isthmus.runtimes.resolving import Question, resolve
+from isthmus.runtimes.resolving import Question, Resolution, resolve
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 from isthmus.runtimes.tools import get_installer
@@ -76,7 +76,7 @@ def ensure_made(
     if not build:
         return _as_it_is(runtime, state, say)
     # An older answer may have been kept since before its venv module was installed.
-    interpreter = probe(interpreter.path, interpreter.found) or interpreter
+    interpreter = probe(interpreter.path, interpreter.found, environ) or interpreter
     installer = get_installer(state, interpreter, environ, say)
     with held(spec.folder.with_name(f"{runtime.name}.requirements")):
         lock = read_lock(spec.lock)
@@ -84,14 +84,19 @@ def ensure_made(
             say(f"locking the requirements of {runtime.name} in {spec.lock}, by {installer.name}")
             before = lock.body if lock else ""
             question = Question(requirements.text, requirements.folder, interpreter, oldest, before)
-            try:
-                found = resolve(question, installer)
-            except EnvironmentSetupError as error:
-                raise EnvironmentSetupError(
-                    f"[runtime.{runtime.name}] no exact versions for its requirements: {error}"
-                ) from error
-            write_lock(spec.lock, runtime.name, requirements, found)
+            write_lock(spec.lock, runtime.name, requirements, _resolved(question, installer, spec))
     return ensure_environment(spec, interpreter, lambda: installer, say)
+
+
+def _resolved(
+    question: Question, installer: UvInstaller | PipInstaller, spec: EnvironmentSpec
+) -> Resolution:
+    try:
+        return resolve(question, installer)
+    except EnvironmentSetupError as error:
+        raise EnvironmentSetupError(
+            f"[runtime.{spec.name}] no exact versions found for its requirements: {error}"
+        ) from error
 
 
 def _is_done(spec: EnvironmentSpec, requirements: Requirements, interpreter: Interpreter) -> bool:
