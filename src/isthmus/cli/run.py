@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         runtime, state = _of_manifest(name, os.environ)
     else:
         runtime, state = _of_option(args.python, os.environ)
-    launch = prepare(runtime, command, state, os.environ, _say)
+    launch = prepare(runtime, command, state, os.environ, _say, cwd=_here())
     if args.show:
         print(description(launch, os.environ))
         return 0
@@ -111,7 +111,7 @@ def _of_manifest(name: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
     from isthmus.runtimes.manifest import find_manifest, load_manifest
     from isthmus.runtimes.state import StateFolder
 
-    manifest = load_manifest(find_manifest(Path.cwd()), environ)
+    manifest = load_manifest(find_manifest(_here()), environ)
     if name not in manifest.runtimes:
         near = difflib.get_close_matches(name, manifest.runtimes, 1)
         known = ", ".join(manifest.runtimes) or "none"
@@ -126,11 +126,18 @@ def _of_option(python: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
     from isthmus.runtimes.state import StateFolder
 
     # Programs are kept apart by what they start, and a relative path is another one elsewhere.
-    place = os.fsencode(f"{Path.cwd()}\0{python}" if not os.path.isabs(python) else python)
+    place = os.fsencode(python if os.path.isabs(python) else f"{_here()}\0{python}")
     name = f"python-{hashlib.sha256(place).hexdigest()[:8]}"
     home = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    runtime = RuntimeSettings(name, (python,), folder=Path.cwd())
+    runtime = RuntimeSettings(name, (python,), folder=_here())
     return runtime, StateFolder(Path(home) / "isthmus")
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise Error("the current folder was removed; change into one that is there") from None
 
 
 def description(launch: Launch, environ: Mapping[str, str]) -> str:
@@ -173,7 +180,7 @@ def _become(launch: Launch) -> int:
 def why_not(launch: Launch, error: OSError) -> tuple[str, int]:
     """Say why a program could not be started, and the exit status a shell has for it."""
     program = os.fspath(launch.executable)
-    if os.sep not in program:
+    if not launch.executable.is_absolute():
         hint = f"; for the file here, write python {program}" if os.path.isfile(program) else ""
         searched = launch.environ.get("PATH", os.defpath)
         return f"{program}: command not found on PATH ({searched}){hint}", EXIT_NOT_FOUND

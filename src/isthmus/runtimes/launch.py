@@ -61,7 +61,7 @@ class Launch:
 
     Attributes:
         argv: its arguments, the program's name first.
-        executable: what is exec'd. A name without a folder was found nowhere.
+        executable: what is exec'd, absolute; a name without a folder was found nowhere.
         environ: its whole environment.
         examination: what its interpreter answered; None for a program outside every runtime.
         dropped: what the caller's environment had and this one has not.
@@ -82,6 +82,7 @@ def prepare(
     say: Callable[[str], None],
     *,
     extra: Mapping[str, str] = _NOTHING,
+    cwd: Path | None = None,
 ) -> Launch:
     """Work out how a command is started in a runtime, and make sure that it can be.
 
@@ -94,14 +95,16 @@ def prepare(
         environ: as `os.environ`.
         say: told, in one line, what takes long.
         extra: variables set after all others.
+        cwd: where the command will run, and where `./program` is; None is here.
 
     Raises:
         EnvironmentSetupError: the interpreter is missing, broken, or not what the runtime asks for.
     """
     if not command:
         raise EnvironmentSetupError("expected a command to start, got none")
+    cwd = Path.cwd() if cwd is None else cwd
     if runtime is None:
-        return _outside(command, {**environ, **extra})
+        return _outside(command, {**environ, **extra}, cwd)
     place = _find(runtime, state, environ, say)
     child = {**_environ_of(place, environ), **runtime.env.set, **extra}
     examination = examine(
@@ -112,8 +115,9 @@ def prepare(
         raise EnvironmentSetupError(_complaint(runtime, place.located, examination, problems))
     minor = f"python{examination.minor}"
     write_programs(state, runtime.name, place.located.python, (*PYTHONS, minor))
-    executable, argv = _command(command, place, child, minor)
-    return Launch(argv, executable, child, examination, place.dropped)
+    argv = _own_programs(command, place, minor)
+    executable = place.located.python if argv else _looked_up(command[0], child, cwd)
+    return Launch(argv or tuple(command), executable, child, examination, place.dropped)
 
 
 def complaints(runtime: RuntimeSettings, examination: Examination) -> list[str]:
@@ -236,28 +240,29 @@ def _joined(folders: Iterable[str | Path]) -> str:
     return os.pathsep.join(elements)
 
 
-def _command(
-    command: Sequence[str], place: _Place, environ: Mapping[str, str], minor: str
-) -> tuple[Path, tuple[str, ...]]:
-    """Say what is exec'd for a command, and its arguments."""
+def _own_programs(command: Sequence[str], place: _Place, minor: str) -> tuple[str, ...]:
+    """Say how the runtime's own Python and isthmus are started; nothing for another program."""
     name, *rest = command
     python = place.located.python
     if name in (*PYTHONS, minor):
-        return python, (os.fspath(python), *rest)
+        return (os.fspath(python), *rest)
     if name == ISTHMUS:
-        return python, (os.fspath(python), os.fspath(place.programs / ISTHMUS), *rest)
+        return (os.fspath(python), os.fspath(place.programs / ISTHMUS), *rest)
     if _PYTHON_NAME.match(name):
         raise EnvironmentSetupError(
             f"{name} is not the Python of runtime {place.runtime.name}, which is {minor} "
-            f"({place.located.python}); write python, or use another runtime"
+            f"({python}); write python, or use another runtime"
         )
-    return _looked_up(name, environ), tuple(command)
+    return ()
 
 
-def _looked_up(name: str, environ: Mapping[str, str]) -> Path:
+def _looked_up(name: str, environ: Mapping[str, str], cwd: Path) -> Path:
+    """Find a program as a shell would, from `cwd`; the bare name if it is nowhere."""
     if os.sep in name:
-        return Path(name)
-    return Path(shutil.which(name, path=environ.get("PATH", os.defpath)) or name)
+        return cwd / name
+    folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which(name, path=os.pathsep.join(os.fspath(cwd / each) for each in folders))
+    return Path(found or name)
 
 
 # For an isthmus outside every runtime: the Python and the package that run this.
@@ -269,11 +274,11 @@ sys.exit(main())
 """
 
 
-def _outside(command: Sequence[str], environ: dict[str, str]) -> Launch:
+def _outside(command: Sequence[str], environ: dict[str, str], cwd: Path) -> Launch:
     """Start a command as the caller's shell would."""
     name, *rest = command
     if name != ISTHMUS:
-        return Launch(tuple(command), _looked_up(name, environ), environ, None, ())
+        return Launch(tuple(command), _looked_up(name, environ, cwd), environ, None, ())
     program = _THIS_ISTHMUS.format(parent=os.fspath(package_folder().parent))
     argv = (sys.executable, "-I", "-c", program, *rest)
     return Launch(argv, Path(sys.executable), environ, None, ())
