@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,21 +65,21 @@ def reach(
 
 
 class Runner:
-    """Runs the example as `isthmus run` does: the bundled interpreter, in python.sh's words."""
+    """Runs the example by `isthmus run`, in a shell that has the root's variables already."""
 
     def __init__(self, root: Path, isaac: FakeIsaac, url: str, place: Path) -> None:
         self.isaac, self.url = isaac, url
         self.program = root / "examples" / "isaac_sim_standalone.py"
-        self.package = root / "src"
-        self.usd = place / "arm.usd"
+        self.place, self.usd = place, place / "arm.usd"
 
     def start(self, *options: str, robot: dict[str, Any] | None = None) -> subprocess.Popen[str]:
         """Start it with a robot."""
         write_robot(self.usd, **(robot or {}))
-        environ = self.isaac.polluted(os.environ)
-        environ["PYTHONPATH"] = f"{self.package}:{environ['PYTHONPATH']}"
+        environ = {**self.isaac.polluted(os.environ), "XDG_CACHE_HOME": str(self.place / "cache")}
+        isthmus = [sys.executable, "-I", "-m", "isthmus", "run", "--python", str(self.isaac.root)]
+        program = ["python", str(self.program), self.url, "--usd", str(self.usd)]
         return subprocess.Popen(
-            [str(self.isaac.python), str(self.program), self.url, "--usd", str(self.usd), *options],
+            [*isthmus, "--", *program, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
