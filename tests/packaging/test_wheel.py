@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import isthmus
+from isthmus.runtimes import Environment
+from isthmus.runtimes.installers import run_tool
 
 pytestmark = pytest.mark.packaging
 
@@ -47,9 +51,12 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(
         for path in (source / "isthmus").rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
+    script = f"isthmus-{isthmus.__version__}.data/scripts/isthmus"
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == expected
+        text = archive.read(script)
+    assert names == expected | {script}
+    assert text == (project_root / "scripts" / "isthmus").read_bytes()
     assert "isthmus/py.typed" in names
 
 
@@ -82,7 +89,74 @@ def test_it_imports_without_warnings(installed: Path) -> None:
     run(installed, "-I", "-W", "error", "-c", program)
 
 
-def test_the_console_script_is_there(installed: Path) -> None:
+VERSION = f"isthmus {isthmus.__version__}\n"
+
+
+def start(script: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Start the installed script in an environment of its own."""
+    return subprocess.run(
+        [str(script), *arguments],
+        env={"PATH": os.defpath, "HOME": str(script.parent), **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_script_is_there_and_starts_in_a_broken_shell(installed: Path, tmp_path: Path) -> None:
     script = installed.with_name("isthmus")
-    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"isthmus {isthmus.__version__}\n"
+    (tmp_path / "isthmus.py").write_text("raise SystemError('shadowed')")
+    broken = {"PYTHONHOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    for variables in ({}, broken):
+        done = start(script, "--version", **variables)
+        assert (done.stdout, done.stderr) == (VERSION, "")
+
+
+def test_the_script_is_found_through_a_link(installed: Path, tmp_path: Path) -> None:
+    link = tmp_path / "bin" / "isthmus"
+    link.parent.mkdir()
+    link.symlink_to(installed.with_name("isthmus"))
+    assert start(link, "--version", PYTHONHOME=str(tmp_path)).stdout == VERSION
+
+
+def test_it_runs_a_program_in_a_python_that_it_is_not_installed_in(
+    installed: Path, oldest_python: Environment, newest_python: Environment, tmp_path: Path
+) -> None:
+    mine = run(installed, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    other = newest_python if mine == oldest_python.minor else oldest_python
+    program = "import isthmus, numpy, sys; print(isthmus.__file__, *sys.version_info[:2])"
+    command = ["run", "--python", str(other.python), "--", "python", "-c", program]
+    broken = {"PYTHONHOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = start(installed.with_name("isthmus"), *command, **broken)
+    assert done.stderr == ""
+    where, *version = done.stdout.split()
+    assert ".".join(version) == other.minor
+    assert Path(where).resolve().is_relative_to(installed.parent.parent)
+
+
+def test_installed_for_one_user_it_finds_a_python_that_has_it(wheel: Path, tmp_path: Path) -> None:
+    python = os.path.realpath(sys.executable)  # of no virtual environment: they have no user site
+    install = ["install", "--no-index", "--no-deps", "--user", "--break-system-packages"]
+    environ = {"HOME": str(tmp_path), "PATH": os.defpath, "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
+    run_tool([python, "-m", "pip", *install, str(wheel)], environ)
+    script = tmp_path / ".local" / "bin" / "isthmus"
+    # On PATH there is one that fails, one that has no isthmus, and the right one.
+    bare = tmp_path / "bare"
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    right = f'exec {python} "$@"'
+    for name, text in {
+        "python3": "exit 1",
+        "python3.13": f"HOME={bare} {right}",
+        "python3.12": right,
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    broken = {"HOME": str(tmp_path), "PYTHONHOME": str(bare), "PYTHONPATH": str(bare)}
+    done = start(script, "--version", PATH=f"{tools}:{os.defpath}", **broken)
+    assert (done.stdout, done.stderr) == (VERSION, "")
+    (tools / "python3.12").unlink()
+    done = start(script, "--version", PATH=f"{tools}:/bin", **broken)
+    assert done.returncode == 2
+    assert "expected a Python >= 3.10 that has isthmus" in done.stderr
