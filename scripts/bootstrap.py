@@ -171,13 +171,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Build both runtimes and become the demo, told where they are."""
+    """Build both runtimes and become `isthmus up demo`."""
     (sim,) = build_sim()
     (policy,) = build_policy()
     say(f"simulator in Python {sim.version}, policy in Python {policy.version}")
-    script = ROOT / "examples" / "roarm_reach" / "demo.py"
-    runtimes = ["--sim-python", str(sim.python), "--policy-python", str(policy.python)]
-    return become(policy, [str(script), *runtimes, *own(args.arguments)])
+    os.chdir(ROOT)
+    return become(policy, ["-I", "-m", "isthmus", "up", "demo", "--", *own(args.arguments)])
 
 
 def own(arguments: list[str]) -> list[str]:

@@ -25,11 +25,16 @@ PLATFORMS = ("egl", "osmesa")
 
 
 def main(path: str) -> int:
+    """Write `report.html` into a run's directory, and say where it is."""
+    print(draw(Path(path)))
+    return 0
+
+
+def draw(path: Path) -> Path:
     """Write `report.html` into a run's directory."""
     run = Run.open(path)
     scenes = [scene_of(episode) for episode in run.episodes()]
-    print(write_report(run, scenes, stills_of(run.path) if scenes else ()))
-    return 0
+    return write_report(run, scenes, stills_of(run.path) if scenes else ())
 
 
 def scene_of(episode: Episode) -> Scene:

@@ -1,24 +1,34 @@
 """The simulator's side: an arm in MuJoCo that reaches goal after goal.
 
-    python sim.py unix:isthmus.sock --duration 20
+    isthmus up demo -- --duration 20                # with its gateway: what `make demo` does
+    python sim.py unix:isthmus.sock --duration 20    # beside a gateway that is there
 
 Runs in the simulator's Python. Its policy sits behind the URL, in another. Each episode is 60
-steps of 40 ms towards one goal; the arm goes on from where the last one left it.
+steps of 40 ms towards one goal; the arm goes on from where the last one left it. At the end one
+table is printed, and the run is drawn as a page (`report.py`).
+
+Exit status: 0 if the arm reached at least 70 % of its goals; 1 if it did not; 2 if the command line
+is wrong; 130 if interrupted. Episodes during which the gateway was stopped on purpose (`--stall`)
+are set aside, and the others must reach.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+from report import draw
+from stall import Stall
+from table import table
 
 import isthmus
 from isthmus.record import (
@@ -32,40 +42,66 @@ from isthmus.record import (
 from isthmus.record.metrics import STAGES
 from isthmus.sim import mujoco as roarm
 
+ENOUGH = 0.7
+"""Share of the goals that makes a run a success."""
+
+MAX_DEADLINE = 1.0
+"""Seconds, 25 periods of the arm's control: who waits longer holds up the loop, not the policy."""
+
+NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "duration": (lambda s: 0 < s < math.inf, "seconds above 0"),
+    "deadline": (lambda s: 0 < s <= MAX_DEADLINE, f"seconds above 0, at most {MAX_DEADLINE:g}"),
+    "stall": (lambda s: 0 <= s < math.inf, "seconds of at least 0"),
+    "seed": (lambda n: n >= 0, "a whole number of at least 0"),
+}
+"""Option -> what it takes, and that in words."""
+
 
 def main() -> int:
-    """Run the episodes, save them, and tell whoever asked how it went."""
+    """Run the episodes, save them, and say how it went."""
     args = parse()
-    tell = Teller(args.status_fd)
     contract = roarm.contract()
     episodes = max(1, round(args.duration / (roarm.EPISODE_STEPS * contract.control_dt)))
+    stall = Stall(args.gateway_pid, args.stall, episodes * roarm.EPISODE_STEPS // 2)
     env = gymnasium.make(roarm.ENV_ID)
     with isthmus.connect(
-        args.url,
+        args.tcp if args.transport == "tcp" else args.url,
         contract=contract,
         joints=roarm.JOINT_NAMES,
         deadline=args.deadline,
-        upgrade=args.upgrade,
+        upgrade=args.transport == "shm",
         rearm="auto",
     ) as link:
-        run = Run.create(args.runs, facts_of(args, link))
-        tell("running", episodes=episodes, run=str(run.path))
+        run = open_run(facts_of(args, link))
         state, overruns = "failed", 0
         try:
-            overruns = reach(env, link, run, episodes, args.seed)
+            overruns = reach(env, link, run, episodes, args.seed, stall)
             state = "finished"
         except KeyboardInterrupt:
             state = "interrupted"
         finally:
+            stall.end()
             env.close()
+            run.meta.update(stall.facts())
             summary = {"episodes_planned": episodes, "rate_overruns": overruns}
             metrics = run.finish(summary, state=state)
-    tell("ended", state=state, metrics=metrics, run=str(run.path), meta=run.meta)
-    return 0 if state == "finished" else 130
+    draw(run.path)
+    if state == "interrupted":
+        print(f"interrupted; what was recorded is in {run.path}", flush=True)
+        return 130
+    counted = [e for e in run.meta["episodes"] if not stall.touched(e)]
+    print(table(run.path, run.meta, metrics, counted), flush=True)
+    reached = sum(e["success"] for e in counted)
+    return 0 if counted and reached >= ENOUGH * len(counted) else 1
 
 
 def reach(
-    env: gymnasium.Env[Any, Any], link: isthmus.Link, run: Run, episodes: int, seed: int
+    env: gymnasium.Env[Any, Any],
+    link: isthmus.Link,
+    run: Run,
+    episodes: int,
+    seed: int,
+    stall: Stall,
 ) -> int:
     """The control loop. Returns how many of its ticks came late."""
     dt = link.contract.control_dt
@@ -82,6 +118,7 @@ def reach(
                 action = link.act(**seen, sim_time=moment)
                 observation, _, _, truncated, info = env.step(action["delta"])
                 note(episode, seen, moment, action, env.unwrapped.reach.target)
+                stall.step()
                 progress.step(index, action)
                 rate.sleep()
             episode.finish(
@@ -130,18 +167,32 @@ def facts_of(args: argparse.Namespace, link: isthmus.Link) -> dict[str, Any]:
         "limits_hash": contract.limits_hash,
         "task": {"success_distance": roarm.TOLERANCE, "hold_steps": roarm.HOLD_STEPS},
         "policy": link.policy,
-        "policy_side": side_of(link.gateway),
+        "policy_side": policy_side(link.gateway),
         "sim": interpreter_facts(),
         "host": host_facts(),
         "git": git_facts(Path(__file__).resolve().parent),
-        **(json.loads(args.peer.read_text(encoding="utf-8")) if args.peer else {}),
     }
 
 
-def side_of(gateway: Mapping[str, Any]) -> dict[str, Any]:
-    """What a gateway says of itself, in the form of `interpreter_facts`."""
+def policy_side(gateway: Mapping[str, Any]) -> dict[str, Any]:
+    """The other side, in the form of `interpreter_facts`.
+
+    What `isthmus up` examined before it started that side; else what the gateway says of itself.
+    """
+    folder = os.environ.get("ISTHMUS_RUN_DIR")
+    if folder:
+        up = json.loads(Path(folder, "up.json").read_text(encoding="utf-8"))
+        return dict(up["runtimes"]["policy"])
     packages = {name: gateway[name] for name in ("isthmus", "numpy") if name in gateway}
     return {"python": gateway.get("python", "?"), "packages": packages}
+
+
+def open_run(facts: Mapping[str, Any]) -> Run:
+    """Begin the run's directory: that of `isthmus up`, or a new one below `runs`."""
+    folder = os.environ.get("ISTHMUS_RUN_DIR")
+    if folder:
+        return Run.create(Path(folder).parent, facts, run_id=Path(folder).name)
+    return Run.create("runs", facts)
 
 
 class Progress:
@@ -184,39 +235,30 @@ class Progress:
         sys.stderr.flush()
 
 
-class Teller:
-    """Writes one JSON line per event to a descriptor, or the last one to stdout without one."""
-
-    def __init__(self, fd: int | None) -> None:
-        self._fd = fd
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        """Tell of an event."""
-        line = json.dumps({"event": event, **facts}) + "\n"
-        if self._fd is not None:
-            with os.fdopen(os.dup(self._fd), "w", encoding="utf-8") as file:
-                file.write(line)
-        elif event == "ended":
-            print(line, end="")
-
-
 def parse() -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line, and check what can be checked before anything moves."""
     parser = argparse.ArgumentParser(description="An arm in MuJoCo, moved by a policy elsewhere.")
-    parser.add_argument("url", help="where the gateway listens")
-    parser.add_argument("--duration", type=float, default=20.0, help="seconds, in whole episodes")
-    parser.add_argument("--deadline", type=float, default=0.032, help="seconds per action")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where runs are saved")
-    parser.add_argument(
-        "--no-upgrade",
-        dest="upgrade",
-        action="store_false",
-        help="stay on the URL's transport where shared memory would be possible",
-    )
-    parser.add_argument("--peer", type=Path, help="JSON file with facts this side cannot know")
-    parser.add_argument("--status-fd", type=int, help="descriptor to tell of progress on")
-    return parser.parse_args()
+    add = parser.add_argument
+    add("url", help="where the gateway listens")
+    add("--duration", type=float, default=20.0, metavar="S",
+        help="seconds, in whole episodes; default 20")  # fmt: skip
+    add("--transport", choices=("shm", "unix", "tcp"), default="shm", help="default shm")
+    add("--tcp", metavar="URL", help="where the gateway listens for tcp")
+    add("--deadline", type=float, default=0.032, metavar="S",
+        help=f"seconds per action, at most {MAX_DEADLINE:g}; default 0.032")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N",
+        help="the first episode's; the others count up from it")  # fmt: skip
+    add("--stall", type=float, default=0.0, metavar="S", help="stop the gateway S s, half-way")
+    add("--gateway-pid", type=int, metavar="N", help="the process that --stall stops")
+    args = parser.parse_args()
+    for name, (fits, wanted) in NUMBERS.items():
+        if not fits(getattr(args, name)):
+            parser.error(f"--{name}: expected {wanted}, got {getattr(args, name)}")
+    if args.transport == "tcp" and args.tcp is None:
+        parser.error("--transport tcp: say with --tcp where the gateway listens")
+    if args.stall and args.gateway_pid is None:
+        parser.error("--stall: say with --gateway-pid which process is to stop")
+    return args
 
 
 if __name__ == "__main__":

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 STAGES = ("encode", "wire", "queue", "infer", "decode", "total")
 NAMES = {"total": "act(), as the caller feels it"}
 
 
-def print_table(ended: dict[str, Any], counted: list[dict[str, Any]]) -> None:
-    """Print what came of a run.
+def table(
+    run: Path, meta: dict[str, Any], metrics: dict[str, Any], counted: list[dict[str, Any]]
+) -> str:
+    """What came of a run.
 
     Args:
-        ended: the simulator's last event: `metrics`, `meta` and `run`.
+        run: its directory.
+        meta: what its `meta.json` holds.
+        metrics: what its `metrics.json` holds.
         counted: the episodes that decide whether the arm reaches.
     """
-    print(table(ended, counted))
-
-
-def table(ended: dict[str, Any], counted: list[dict[str, Any]]) -> str:
-    """The run in one table; arguments as `print_table`."""
-    metrics, meta = ended["metrics"], ended["meta"]
     rows = [
         ("goals reached", goals(metrics, counted)),
         ("actions", actions(metrics, meta)),
@@ -28,8 +27,8 @@ def table(ended: dict[str, Any], counted: list[dict[str, Any]]) -> str:
         ("simulator", side(meta.get("sim", {}), ("mujoco", "numpy"))),
         ("policy", side(meta.get("policy_side", {}), ("onnxruntime", "numpy"))),
         ("interface hash", meta["interface_hash"]),
-        ("saved in", ended["run"]),
-        ("look at", f"{ended['run']}/report.html"),
+        ("saved in", run),
+        ("look at", run / "report.html"),
     ]
     wide = max(len(name) for name, _ in rows)
     head = [f"  {name:<{wide}}  {value}" for name, value in rows]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +25,35 @@ STOP_GIVE = 0.1  # rad: a joint's stop is a spring, and a measurement may lie in
 
 
 class Demo:
-    """Runs the demo in the two runtimes of `make demo`."""
+    """Runs the demo of the checkout's `isthmus.toml`, in a folder of its own."""
 
     def __init__(self, root: Path, sim: Environment, policy: Environment, place: Path) -> None:
         self.sim, self.policy, self.root = sim, policy, root
         self.place = place
         self.output = ""
+        manifest = (root / "isthmus.toml").read_text(encoding="utf-8")
+        here = re.sub(r'"(?=(\.envs|policies|examples)/)', f'"{root}/', manifest)
+        (place / "isthmus.toml").write_text(here, encoding="utf-8")
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(self.policy.python), "-I", "-m", "isthmus", "up", "demo", "--", *options],
+            cwd=self.place,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def __call__(self, *options: str) -> tuple[int, Run]:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", str(self.root / "examples" / "roarm_reach" / "demo.py")]
-            + ["--sim-python", str(self.sim.python), "--policy-python", str(self.policy.python)]
-            + ["--policy", str(self.root / "policies" / "reach.onnx"), *options],
-            cwd=self.place,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        self.output = done.stdout + done.stderr
+        process = self.start(*options)
+        self.output, _ = process.communicate(timeout=240)
+        return process.returncode, self.run()
+
+    def run(self) -> Run:
         runs = sorted((self.place / "runs").iterdir()) if (self.place / "runs").exists() else []
         assert len(runs) == 1, self.output
-        return done.returncode, Run.open(runs[0])
+        return Run.open(runs[0])
 
 
 @pytest.fixture
@@ -110,3 +122,63 @@ def test_a_stopped_gateway_is_survived(demo: Demo) -> None:
     # While the gateway was stopped the loop went on at its pace.
     wall = np.concatenate([c["wall_ns"] for c in columns])[lost[0] : lost[0] + 70]
     assert (wall[-1] - wall[0]) / 1e9 == pytest.approx(69 * DT, abs=1.0)
+
+
+def test_a_run_carries_one_id(demo: Demo) -> None:
+    status, run = demo("--duration", "2")
+    assert status == 0, demo.output
+    up = json.loads((run.path / "up.json").read_text(encoding="utf-8"))
+    assert run.meta["run_id"] == run.path.name == up["run_id"]
+    assert {path.name for path in (run.path / "logs").iterdir()} == {"gateway.log", "sim.log"}
+
+
+def after_the_first_goal(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Wait for the first goal; gives what is said from then on."""
+    assert process.stdout is not None
+    lines = iter(process.stdout)
+    assert any("goal 1 of" in line for line in lines)
+    return lines
+
+
+def test_an_interrupted_run_is_saved(demo: Demo) -> None:
+    with demo.start("--duration", "600") as process:
+        lines = after_the_first_goal(process)
+        process.send_signal(signal.SIGINT)
+        demo.output = "".join(lines)
+    assert process.returncode == 130, demo.output
+    assert demo.run().meta["state"] == "interrupted"
+    assert "interrupted; what was recorded is in" in demo.output
+    assert (demo.run().path / "report.html").exists()
+
+
+def test_a_gateway_that_dies_ends_the_run_and_what_was_recorded_is_kept(demo: Demo) -> None:
+    with demo.start("--duration", "600") as process:
+        lines = after_the_first_goal(process)
+        (record,) = (demo.place / ".isthmus" / "up").glob("*.json")
+        up = json.loads(record.read_text(encoding="utf-8"))
+        os.kill(up["processes"]["gateway"]["pid"], signal.SIGKILL)
+        demo.output = "".join(lines)
+    assert process.returncode == 3, demo.output
+    assert "SIGKILL" in demo.output
+    assert demo.run().meta["state"] == "interrupted", demo.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--duration", "0"), "--duration: expected seconds above 0, got 0.0"),
+        (("--deadline", "9"), "--deadline: expected seconds above 0, at most 1, got 9.0"),
+        (("--stall", "-1"), "--stall: expected seconds of at least 0"),
+        (("--stall", "1"), "say with --gateway-pid which process is to stop"),
+        (("--transport", "tcp"), "say with --tcp where the gateway listens"),
+        (("--transport", "pigeon"), "invalid choice: 'pigeon'"),
+    ],
+)
+def test_a_wrong_command_line_moves_nothing(
+    demo: Demo, options: tuple[str, ...], said: str
+) -> None:
+    program = demo.root / "examples" / "roarm_reach" / "sim.py"
+    command = [str(demo.sim.python), str(program), "unix:none.sock", *options]
+    done = subprocess.run(command, cwd=demo.place, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -164,3 +164,18 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
 def test_a_state_is_one_of_the_known(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="use one of finished, interrupted, failed"):
         Run.create(tmp_path, {}).finish({}, state="running")
+
+
+def test_an_episode_without_a_step_leaves_no_file(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, {})
+    with pytest.raises(KeyboardInterrupt), run.episode(seed=1):
+        raise KeyboardInterrupt
+    assert run.episodes() == []
+    assert run.finish({}, state="interrupted")["episodes"] == 0
+
+
+def test_a_run_may_have_its_name_and_directory_from_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "20261123T010203Z-abc" / "logs").mkdir(parents=True)
+    run = Run.create(tmp_path, {"seed": 3}, run_id="20261123T010203Z-abc")
+    assert run.meta["run_id"] == run.path.name == "20261123T010203Z-abc"
+    assert (run.path / "logs").is_dir() and Run.open(run.path).meta["seed"] == 3

@@ -44,7 +44,7 @@ class EpisodeRecorder:
     """Collects the steps of one episode and writes them when it is closed.
 
     Use it in a `with` block: an exception in the block still saves the steps taken, marked
-    `complete: false`.
+    `complete: false`. An episode without a step leaves no file.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ class EpisodeRecorder:
         self._save()
 
     def _save(self) -> None:
-        if not self._open:
+        if not (self._open and len(self._columns)):
             return
         text = np.array(json.dumps(self._facts, allow_nan=False))
         write_arrays(self._path, {**self._columns.arrays(), layout.FACTS: text})
@@ -109,6 +109,7 @@ class Run:
         *,
         wall_ns: int | None = None,
         token: str | None = None,
+        run_id: str | None = None,
     ) -> Run:
         """Make a new run directory below `root` and write its first `meta.json`.
 
@@ -117,12 +118,15 @@ class Run:
             meta: facts known at the start; JSON values.
             wall_ns: start, nanoseconds since the Unix epoch; None reads the clock.
             token: tells two runs of one second apart; None draws one.
+            run_id: the whole name, where somebody else has given it; its directory may be there
+                already, with files of theirs.
 
         Raises:
             FileExistsError: this run exists already.
         """
         start = time.time_ns() if wall_ns is None else wall_ns
-        name = layout.run_id(start, secrets.token_hex(3) if token is None else token)
+        drawn = layout.run_id(start, secrets.token_hex(3) if token is None else token)
+        name = drawn if run_id is None else run_id
         path = Path(root) / name
         (path / layout.EPISODES).mkdir(parents=True)
         run = cls(
