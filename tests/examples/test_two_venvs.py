@@ -56,7 +56,10 @@ class Project:
 @pytest.fixture
 def project(project_root: Path, tmp_path: Path) -> Project:
     source = project_root / "examples" / "two_venvs"
-    tools = project_root / ".envs" / "uv" / "bin"  # uv, where `make` installed it
+    tools, uv = tmp_path / "bin", project_root / ".envs" / "uv" / "bin" / "uv"
+    tools.mkdir()
+    if uv.exists():  # that of `make`; otherwise the one on PATH, or one that the project installs
+        (tools / "uv").symlink_to(uv)
     return Project(source, tmp_path / "project", project_root / "src", tools)
 
 
