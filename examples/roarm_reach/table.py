@@ -38,7 +38,9 @@ def table(
 def goals(metrics: dict[str, Any], counted: list[dict[str, Any]]) -> str:
     """Goals reached; those that a stall did not touch apart."""
     found = f"{metrics['reached']} of {metrics['episodes']}"
-    if len(counted) < metrics["episodes"]:
+    if not counted:
+        found += "; the stall touched them all"
+    elif len(counted) < metrics["episodes"]:
         reached = sum(e["success"] for e in counted)
         found += f"; {reached} of the {len(counted)} that the stall did not touch"
     return found
