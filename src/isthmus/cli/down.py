@@ -72,9 +72,12 @@ def chosen(runs: Sequence[Known], wanted: str | None) -> Known:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds of at least 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected seconds of at least 0, got {text!r}")
     return seconds
 
 

@@ -53,12 +53,15 @@ class Output:
         self._tail = b""
         self._log.write(f"[isthmus: {note}]\n".encode())
 
-    def last_words(self, count: int = 15) -> list[str]:
-        """Give the last lines, safe to show."""
+    def tail(self) -> str:
+        """Give the last part of the output, safe to show."""
         lines = Lines()
         finished = lines.feed(self._tail)
-        texts = [printable(line, colour=False) for line in finished + lines.flush()]
-        return [text for text in texts if text.strip()][-count:]
+        return "\n".join(printable(line, colour=False) for line in finished + lines.flush())
+
+    def last_words(self, count: int = 15) -> list[str]:
+        """Give the last lines, safe to show."""
+        return [line for line in self.tail().split("\n") if line.strip()][-count:]
 
     def close(self) -> None:
         """Show what is left, and close the log."""

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from isthmus.errors import Error
-from isthmus.runtimes.placeholders import substitute
 from isthmus.runtimes.settings import ProcessSettings, Ready
 from isthmus.supervisor.output import Output
-from isthmus.supervisor.readiness import LineWatch, until_reached
+from isthmus.supervisor.readiness import LineWatch, Reach
 from isthmus.supervisor.restarts import Restarts
 from isthmus.supervisor.ward import Ending, Order, Ward
 from isthmus.supervisor.words import duration, how_it_ended
@@ -56,6 +55,9 @@ class Surroundings(Protocol):
 
     async def order(self, settings: ProcessSettings) -> Order:
         """Prepare what is to be started, with the placeholders filled in."""
+
+    def target(self, ready: Ready) -> str:
+        """Fill in where a process is to be reached."""
 
     async def start(self, name: str, order: Order, output: Callable[[bytes], None]) -> Ward:
         """Start it."""
@@ -194,46 +196,37 @@ class Process:
         ready = self.settings.ready
         if ready is None:
             return True
-        seen = asyncio.create_task(self._reached(ready, watch))
         try:
-            await asyncio.wait(
-                [seen, ended],
-                timeout=self.settings.ready_timeout,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if seen.done():
-                seen.result()
-                return True
-            if watch is not None and watch.done.is_set():
-                return True  # it said so with its last breath
-            if not ended.done() and not self._asked:
-                missing = f": no line has matched {watch.missing!r}" if watch is not None else ""
-                limit = f"{self.settings.ready_timeout:g} s"
-                self._trouble = f"was not ready within {limit}{missing or _target(ready)}"
+            awaited = watch or Reach(ready.kind, self._run.target(ready))
+            return await self._until_reached(awaited, ended)
         except Error as error:
             self._trouble = str(error)
+            return False
         finally:
             self.output.on_line = None
-            seen.cancel()
-            await asyncio.wait([seen])
+
+    async def _until_reached(self, awaited: LineWatch | Reach, ended: asyncio.Task[Ending]) -> bool:
+        seen = asyncio.create_task(awaited.until_reached())
+        limit = self.settings.ready_timeout
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([seen, ended], timeout=limit, return_when=first)
+        if not seen.done():
+            await asyncio.sleep(0)  # it may have been ready with its last breath
+        if seen.done():
+            seen.result()
+            return True
+        seen.cancel()
+        if not ended.done() and not self._asked:
+            self._trouble = f"was not ready within {limit:g} s: {awaited.missing}"
         return False
 
-    async def _reached(self, ready: Ready, watch: LineWatch | None) -> None:
-        if watch is not None:
-            await watch.done.wait()
-        else:
-            await until_reached(ready.kind, substitute(ready.target, self._run.values))
-
     def _be_ready(self, watch: LineWatch | None) -> None:
-        new = {
-            f"{self.name}.{group}": value
-            for group, value in (watch.values if watch else {}).items()
-        }
-        for name, value in new.items():
-            old = self._run.values.get(name)
-            if self.ready.is_set() and old != value:
+        for group, value in (watch.values if watch is not None else {}).items():
+            name = f"{self.name}.{group}"
+            old = self._run.values.get(name, value)
+            if old != value:
                 self._run.say(f"{{{name}}} is now {value}; who was told {old} is not told again")
-        self._run.values.update(new)
+            self._run.values[name] = value
         if not self._asked:
             self._enter("running")
         self.ready.set()
@@ -301,10 +294,6 @@ class Process:
 async def _later(seconds: float) -> bool:
     await asyncio.sleep(seconds)
     return True
-
-
-def _target(ready: Ready) -> str:
-    return f": {ready.kind} {ready.target} did not answer"
 
 
 def facts(process: Process) -> Mapping[str, object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import SupervisionError
-from isthmus.supervisor.linux import boot_id, send_signal, started_at
+from isthmus.supervisor.identity import boot_id, send_signal, started_at
 from isthmus.supervisor.records import is_held
 from isthmus.supervisor.warden import remove_tree
 

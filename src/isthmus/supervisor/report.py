@@ -11,13 +11,22 @@ from typing import Any, Protocol
 from isthmus.runtimes.examine import Examination
 from isthmus.runtimes.plan import Plan
 from isthmus.runtimes.settings import Manifest
-from isthmus.supervisor.linux import boot_id, started_at
+from isthmus.supervisor.identity import boot_id, started_at
 from isthmus.supervisor.process import Process
 from isthmus.supervisor.process import facts as process_facts
 from isthmus.supervisor.records import LOGS
 from isthmus.supervisor.words import duration
 
-__all__ = ["RECORD_VERSION", "Reported", "Verdict", "facts", "failure", "farewell", "shown"]
+__all__ = [
+    "RECORD_VERSION",
+    "Reported",
+    "Verdict",
+    "facts",
+    "farewell",
+    "known_fault",
+    "last_words",
+    "shown",
+]
 
 RECORD_VERSION = 1
 
@@ -72,24 +81,23 @@ def facts(run: Reported) -> dict[str, Any]:
     }
 
 
-def failure(name: str, what: str, last_words: Sequence[str], *, brief: bool = False) -> str:
-    """Say how a process failed, what it said last, and what is known about that.
+def last_words(name: str, what: str, words: Sequence[str]) -> str:
+    """Say how a process failed, and what it said last."""
+    if not words:
+        return f"{name} {what}, without a word"
+    return "\n".join([f"{name} {what}; its last words:", *(f"    {line}" for line in words)])
 
-    Args:
-        name: of the process.
-        what: happened.
-        last_words: its last lines.
-        brief: leave the last lines out.
-    """
+
+def known_fault(text: str) -> str:
+    """Say what is known about a failure by the text that came before it; "" if nothing is."""
     from isthmus.runtimes.faults import explain
 
-    lines = [f"{name} {what}"]
-    if not brief:
-        lines[0] += "; its last words:" if last_words else ", without a word"
-        lines += [f"    {line}" for line in last_words]
-    for match in explain("\n".join(last_words))[:1]:
-        lines += [f"known: {match.fault.title}", *_indented(match.fault.fix)]
-    return "\n".join(lines)
+    found = [match.fault for match in explain(text)[:1]]
+    return "\n".join(
+        line
+        for fault in found
+        for line in (f"known: {fault.title}", *(f"    {step}" for step in fault.fix.splitlines()))
+    )
 
 
 def farewell(run: Reported) -> str:
@@ -123,8 +131,3 @@ def _examined(examination: Examination) -> Mapping[str, Any]:
     facts = asdict(examination)
     executable, version = facts.pop("python"), facts.pop("version")
     return {"executable": executable, "python": version, **facts}
-
-
-def _indented(text: str | Sequence[str]) -> list[str]:
-    parts = [text] if isinstance(text, str) else text
-    return [f"    {line}" for part in parts for line in part.splitlines()]

@@ -22,12 +22,12 @@ from isthmus.runids import run_id as new_run_id
 from isthmus.runtimes.examine import Examination
 from isthmus.runtimes.placeholders import substitute
 from isthmus.runtimes.plan import Plan
-from isthmus.runtimes.settings import Manifest, ProcessSettings, RuntimeSettings
+from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready, RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor import records, report
 from isthmus.supervisor.interrupts import Interrupts
-from isthmus.supervisor.linux import adopt_orphans, end_orphans
 from isthmus.supervisor.logfile import LogFile
+from isthmus.supervisor.orphans import adopt_orphans, end_orphans
 from isthmus.supervisor.output import Output
 from isthmus.supervisor.process import Outcome, Process
 from isthmus.supervisor.report import Verdict
@@ -172,9 +172,19 @@ class Run:
             environ=launch.environ,
             cwd=cwd,
             sockets=self.sockets,
+            log=str(self._log(settings.name)),
             signal=signal.Signals[settings.stop_signal],
             patience=settings.stop_timeout,
         )
+
+    def target(self, ready: Ready) -> str:
+        """Fill in where a process is to be reached.
+
+        Raises:
+            ManifestError: a placeholder has no value.
+        """
+        target = substitute(ready.target, self.values)
+        return str(self.manifest.folder / target) if ready.kind == "socket" else target
 
     async def start(self, name: str, order: Order, output: Callable[[bytes], None]) -> Ward:
         """Start a process.
@@ -218,7 +228,9 @@ class Run:
         """Tell the user of a failure, with the last words of the process."""
         # The end of a main process that ran is a result: what it said is on the screen already.
         is_result = process.name == self.plan.main and process.ready.is_set()
-        self.say(report.failure(process.name, what, process.output.last_words(), brief=is_result))
+        if not is_result:
+            self.say(report.last_words(process.name, what, process.output.last_words()))
+        self.say(report.known_fault(process.output.tail()))
 
     def _make_processes(self) -> None:
         for settings in self.plan.processes:
@@ -281,6 +293,7 @@ class Run:
         """End and remove all that is left, while there are still wardens to do it if we die."""
         for ward in self._wards:
             ward.kill()
+        await asyncio.gather(*(ward.wait() for ward in self._wards))
         await end_orphans(self._wardens, tools=True)
         remove_tree(self.sockets)
         for ward in self._wards:

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["OWN", "Terminal", "wants_colour"]
 
-OWN = "isthmus"
-"""Prefix of what the supervisor itself says; it goes to standard error."""
+OWN = ""
+"""The name of no process: what the supervisor itself says. It goes to standard error."""
+_OWN_PREFIX = "isthmus"
 
 MAX_WAITING = 2000
 """Lines of one source that may wait."""
@@ -50,7 +51,7 @@ class Terminal:
     ) -> None:
         self.colour = colour
         self._logs = logs
-        self._width = max(map(len, [*names, OWN]))
+        self._width = max(map(len, [*names, _OWN_PREFIX]))
         self._colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
         self._colours[OWN] = _OWN_COLOUR
         self._out, self._err = out, err
@@ -136,7 +137,7 @@ class Terminal:
         return pieces
 
     def _prefix(self, name: str) -> str:
-        prefix = f"{name:<{self._width}} |"
+        prefix = f"{name or _OWN_PREFIX:<{self._width}} |"
         return f"\x1b[{self._colours[name]}m{prefix}\x1b[0m " if self.colour else f"{prefix} "
 
     def _write(self, descriptor: int, data: bytes) -> None:

@@ -6,6 +6,8 @@ The other end is `warden.py`, which says how they talk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -13,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from isthmus.errors import SupervisionError
@@ -21,6 +22,8 @@ from isthmus.supervisor import warden
 
 __all__ = ["Ending", "Order", "Ward"]
 
+F_SETPIPE_SZ = 1031  # `fcntl` has the name only where it was built with it
+_PIPE = 1 << 20  # bytes that a process may be ahead of us, before its next write waits
 _READ = 1 << 16
 _DRAIN = 1.0  # seconds for the rest of the output; a descriptor may have been given to a stranger
 _LOOK_AGAIN = 0.005  # seconds
@@ -36,6 +39,7 @@ class Order:
         environ: its whole environment.
         cwd: its folder.
         sockets: the run's private folder; made if it is not there.
+        log: where the process's output goes if the supervisor has gone.
         signal: what ends it well.
         patience: seconds between that and SIGKILL.
     """
@@ -45,6 +49,7 @@ class Order:
     environ: Mapping[str, str]
     cwd: str
     sockets: str
+    log: str
     signal: int
     patience: float
 
@@ -123,11 +128,20 @@ class Ward:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(warden.__file__)), run_id, name, str(lock)],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    warden.__file__,
+                    run_id,
+                    name,
+                    str(lock),
+                    str(reading),
+                ],
                 stdin=theirs.fileno(),
                 stdout=writing,
                 stderr=writing,
-                pass_fds=(lock,),
+                pass_fds=(lock, reading),
                 start_new_session=True,
                 env={**os.environ, "ISTHMUS_RUN_ID": run_id, "ISTHMUS_PROCESS": name},
                 cwd="/",
@@ -139,6 +153,8 @@ class Ward:
         finally:
             theirs.close()
             os.close(writing)
+        with contextlib.suppress(OSError):  # beyond what a user may have in pipes
+            fcntl.fcntl(reading, F_SETPIPE_SZ, _PIPE)
         ours.setblocking(False)
         os.set_blocking(reading, False)
         ward = cls(process, ours, wardens)
@@ -168,11 +184,15 @@ class Ward:
         self._tell(kill=True)
 
     async def dismiss(self) -> None:
-        """Let the warden go; one whose process still runs ends it first."""
-        self._loop.remove_reader(self._control)
-        self._control.close()
+        """Let the warden go; what is left of its process is ended first."""
+        if self.pid:
+            self.kill()
+            await asyncio.shield(self._over)
+        self._tell(dismiss=True)
         while self._process.poll() is None:
             await asyncio.sleep(_LOOK_AGAIN)
+        self._loop.remove_reader(self._control)
+        self._control.close()
         self._wardens.discard(self.warden)
         await self._drain()
         self._close_output()

@@ -1,6 +1,6 @@
 """A warden owns one process of a run, and everything that comes from it. A program of its own.
 
-    python -I -S warden.py RUN_ID PROCESS LOCK_FD       (descriptor 0: a socket to the supervisor)
+    python -I -S warden.py RUN_ID PROCESS LOCK_FD OUTPUT_FD    (0: a socket to the supervisor)
 
 Theory of operation. The kernel gives an orphan to its nearest ancestor that is a *subreaper*. The
 warden is one, so whatever its child forks, double-forks or detaches comes back to it, and when the
@@ -11,7 +11,9 @@ reaches everyone, also those being forked meanwhile.
 
 The warden leads a session of its own: neither a terminal's Ctrl-C nor a kill of the supervisor's
 group reaches it. The end of its socket means that the supervisor is gone, however it went; then the
-warden ends its child, removes the run's private folder, and goes. Should the warden be killed
+warden ends its child, writes the last words to the log itself (it has the pipe's other end too, so
+that a child which saves its work is not ended by a broken pipe), removes the run's private folder,
+and goes. Should the warden be killed
 itself, its child dies with it (PDEATHSIG) and the rest falls to the supervisor, a subreaper too.
 
 One JSON object a line. First comes what to start; then `{"stop": SIGNAL, "patience": SECONDS}`,
@@ -40,7 +42,7 @@ LEFTOVER_GRACE = 0.1
 """Seconds that what outlives the process has to end by itself; a pipeline's parts go one by one."""
 LEFTOVER_PATIENCE = 1.0
 """Seconds that what a process left behind has between SIGTERM and SIGKILL."""
-ORPHAN_PATIENCE = 2.0
+ORPHAN_PATIENCE = 5.0
 """Seconds, at most, that the process itself has when the supervisor is gone."""
 SHORTEST_LOOK, LONGEST_LOOK = 0.005, 0.25
 """Seconds between two looks for newly orphaned children; no signal announces those."""
@@ -64,12 +66,14 @@ def prctl(option: int, value: int | bytes) -> None:
 
 def own_children() -> list[int]:
     """List this process's children, ended ones that were not waited for among them."""
-    pid = os.getpid()
+    children: list[int] = []
     try:
-        with open(f"/proc/self/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-        return [other for other in _all_processes() if _parent_of(other) == pid]
+        for thread in os.listdir("/proc/self/task"):  # each has those that it started
+            with open(f"/proc/self/task/{thread}/children", encoding="ascii") as file:
+                children += map(int, file.read().split())
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
+        return [other for other in _all_processes() if _parent_of(other) == os.getpid()]
+    return children
 
 
 def signal_children(children: list[int], *numbers: int) -> None:
@@ -114,9 +118,14 @@ def remove_tree(folder: str) -> None:
 
 
 class Warden:
-    """One process, from its start until nothing of it is left."""
+    """One process, from its start until nothing of it is left.
 
-    def __init__(self) -> None:
+    Args:
+        output: the end of the child's output pipe that is read.
+    """
+
+    def __init__(self, output: int) -> None:
+        self.output = output
         self.order: dict[str, Any] = {}
         self.child = 0
         self.leftovers: set[int] = set()
@@ -145,7 +154,8 @@ class Warden:
         self.close_output()
         while self.supervised and not self.dismissed:
             self.wait(None)
-        if not self.supervised and "sockets" in self.order:
+        if not self.supervised and self.order:
+            self.keep_output()
             remove_tree(self.order["sockets"])
         return 0
 
@@ -238,9 +248,13 @@ class Warden:
         poller.register(self.signals, select.POLLIN)
         if self.supervised:
             poller.register(CONTROL, select.POLLIN)
+        else:
+            poller.register(self.output, select.POLLIN)
         for descriptor, _ in poller.poll(None if timeout is None else timeout * 1000):
             if descriptor == CONTROL:
                 self.listen()
+            elif descriptor == self.output:
+                self.keep_output()
             elif any(number in ENDING for number in os.read(self.signals, 512)):
                 self.end_child()
 
@@ -284,6 +298,17 @@ class Warden:
         except OSError:
             self.abandon()
 
+    def keep_output(self) -> None:
+        """Write to the log what the supervisor can no longer read."""
+        try:
+            while data := os.read(self.output, 1 << 16):
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+                log = os.open(self.order["log"], flags, 0o666)
+                os.write(log, data)
+                os.close(log)
+        except OSError:
+            pass  # it is empty; or the log cannot be written, and nobody is there to be told
+
     def close_output(self) -> None:
         """Let go of the pipe: whoever reads it is to see its end."""
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -317,12 +342,12 @@ def become(order: dict[str, Any], parent: int, tell: int) -> None:
 
 def main(argv: list[str]) -> int:
     """Set the stage, and begin."""
-    os.set_inheritable(
-        int(argv[3]), False
-    )  # held, so that the run counts as alive; never passed on
+    lock, output = map(int, argv[3:5])
+    os.set_inheritable(lock, False)  # only held: as long as it is, the run counts as alive
+    os.set_inheritable(output, False)
     prctl(PR_SET_NAME, b"isthmus-warden")
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    return Warden().run()
+    return Warden(output).run()
 
 
 def _all_processes() -> list[int]:
