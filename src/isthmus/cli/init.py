@@ -16,7 +16,7 @@ from isthmus.errors import ManifestError
 from isthmus.runtimes.interpreters import choose_pair, find_interpreters
 from isthmus.runtimes.manifest import FILE_NAME, read_manifest
 from isthmus.runtimes.manifest_findings import find_policy, find_sim, given
-from isthmus.runtimes.starter import starter_text
+from isthmus.runtimes.starter import quoted, starter_text
 
 __all__ = ["configure", "run"]
 
@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
     _write(folder / FILE_NAME, text)
     print(f"wrote {FILE_NAME}")
     for name, found in (("sim", sim), ("policy", policy)):
-        here = f" ({found.here})" if found.here else ""
-        print(f"  {name:8}{found.python}: {found.said}{here}")
+        print(f"  {name:8}python = {quoted(found.python)}\n          {found.said}")
+        if found.here:
+            print(f"          {found.here}")
     print("next: isthmus run policy -- python -V")
     return 0
 

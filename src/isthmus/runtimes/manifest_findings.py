@@ -74,14 +74,14 @@ def find_policy(folder: Path, environ: Mapping[str, str], pair: Pair) -> Finding
         pair: finds the interpreters of this machine; called when there is no environment.
     """
     for name in _ENVIRONMENTS:
-        if (folder / name / "pyvenv.cfg").is_file() and (folder / name / "bin/python").exists():
-            return Finding(name, f"the virtual environment {name}", _version(folder / name))
+        kind = _environment_kind(folder / name)
+        if kind:
+            return Finding(name, f"the {kind} environment {name}", _version(folder / name))
     if (folder / "uv.lock").is_file() and (folder / "pyproject.toml").is_file():
         return Finding(".", "this folder's uv project")
-    conda = environ.get("CONDA_PREFIX", "")
-    if environ.get("CONDA_DEFAULT_ENV", "base") != "base" and (Path(conda) / "conda-meta").is_dir():
-        name = environ["CONDA_DEFAULT_ENV"]
-        return Finding(_below_home(conda, environ), f"the conda environment {name}", conda)
+    active, conda = environ.get("CONDA_DEFAULT_ENV"), environ.get("CONDA_PREFIX")
+    if active and conda and active != "base" and _environment_kind(Path(conda)) == "conda":
+        return Finding(_below_home(conda, environ), f"the conda environment {active}", conda)
     found = pair()
     return _plain(found.policy if found else None, "; no environment was found in this folder")
 
@@ -113,8 +113,20 @@ def _plain(interpreter: Interpreter | None, why: str) -> Finding:
     return Finding(interpreter.minor, f"a plain Python{why}", str(interpreter))
 
 
+def _environment_kind(folder: Path) -> str:
+    """Say what kind of environment with a Python a folder is; "" for none."""
+    if not (folder / "bin" / "python").exists():
+        return ""
+    marks = {"virtual": "pyvenv.cfg", "conda": "conda-meta"}
+    return next((kind for kind, mark in marks.items() if (folder / mark).exists()), "")
+
+
 def _version(environment: Path) -> str:
-    found = _VERSION.search((environment / "pyvenv.cfg").read_text(encoding="utf-8"))
+    try:
+        text = (environment / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    found = _VERSION.search(text)
     return f"Python {found[1]}" if found else ""
 
 

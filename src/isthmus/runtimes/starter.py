@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from isthmus.runtimes.manifest_findings import Finding
 from isthmus.runtimes.manifest_keys import Key, Table, tables
 
-__all__ = ["starter_text"]
+__all__ = ["quoted", "starter_text"]
 
 _OPENING = """\
 # isthmus.toml: the Pythons of this project, and the programs of a run.
@@ -67,7 +67,7 @@ def _sections(sim: Finding, policy: Finding) -> Iterator[_Section]:
     yield _Section(
         "runtime.sim",
         "runtime.NAME",
-        meant={"python": _quoted(sim.python)},
+        meant={"python": quoted(sim.python)},
         suggested={"lock": '"isthmus-locks/sim.txt"', "forbid_import": '["torch"]'},
         left_out=("env",),
         opening=f"The simulator's side: {sim.said}.",
@@ -77,7 +77,7 @@ def _sections(sim: Finding, policy: Finding) -> Iterator[_Section]:
         "runtime.policy",
         "runtime.NAME",
         meant={
-            "python": _quoted(policy.python),
+            "python": quoted(policy.python),
             "forbid_import": '["omni", "isaacsim", "carb", "pxr"]',
         },
         left_out=None,
@@ -159,7 +159,7 @@ def _prose(text: str, prefix: str = "# ") -> list[str]:
     )
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Write a text as a TOML string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda each: f"\\u{ord(each[0]):04x}", escaped) + '"'
