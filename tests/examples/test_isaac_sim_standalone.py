@@ -72,14 +72,17 @@ class Runner:
         self.program = root / "examples" / "isaac_sim_standalone.py"
         self.place, self.usd = place, place / "arm.usd"
 
-    def start(self, *options: str, robot: dict[str, Any] | None = None) -> subprocess.Popen[str]:
-        """Start it with a robot."""
+    def start(
+        self, *options: str, robot: dict[str, Any] | None = None, tool: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Start it with a robot; with `tool`, by that script."""
         write_robot(self.usd, **(robot or {}))
         environ = {**self.isaac.polluted(os.environ), "XDG_CACHE_HOME": str(self.place / "cache")}
         isthmus = [sys.executable, "-I", "-m", "isthmus", "run", "--python", str(self.isaac.root)]
-        program = ["python", str(self.program), self.url, "--usd", str(self.usd)]
+        start = [*isthmus, "--", "python"] if tool is None else [str(tool)]
+        environ["ISAAC_SIM_ROOT"] = str(self.isaac.root)
         return subprocess.Popen(
-            [*isthmus, "--", *program, *options],
+            [*start, str(self.program), self.url, "--usd", str(self.usd), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -130,6 +133,15 @@ def test_the_arm_reaches_under_a_policy_in_another_python(
     assert np.linalg.norm(np.subtract(closed["tip"], GOALS[-1])) <= TOLERANCE, said
     # 200 Hz of physics, 25 Hz of control: every eighth physics step, whatever warmed up before.
     assert set(np.diff([each["step"] for each in commands])) == {8}
+
+
+def test_the_launcher_script_does_the_same(run: Runner, project_root: Path) -> None:
+    tool = project_root / "scripts" / "run_isaac_tool.sh"
+    status, said, journal = run("--headless", *PATIENT, *reaching(GOALS[0]), tool=tool)
+    assert status == 0, said
+    assert np.linalg.norm(np.subtract(journal[-1]["tip"], GOALS[0])) <= TOLERANCE, said
+    status, said, _ = run("--headless", tool=tool)
+    assert status == 1 and "missing goal" in said, "its status is the program's"
 
 
 def test_frames_hold_several_physics_steps(run: Runner) -> None:
