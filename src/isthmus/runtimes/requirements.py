@@ -27,7 +27,7 @@ _VALID_FOR = "# valid-for: "
 _INCLUDE = re.compile(r"(-r|--requirement)[ =]?\s*(?P<file>\S.*)")
 _CONSTRAINT = re.compile(r"(-c|--constraint)[ =]?\s*(?P<file>\S.*)")
 # What no hash can be kept for: a folder changes without a version changing.
-_LOCAL = re.compile(r"(-e\b|--editable\b|\.{0,2}/|file:|.*@\s*(file:|\.{0,2}/))")
+_LOCAL = re.compile(r"(-e\b|--editable\b|(.*\s@\s*)?(file:|/|\.{1,2}(/|\[|\Z)))")
 
 
 @dataclass(frozen=True, slots=True)
