@@ -153,7 +153,7 @@ def test_an_empty_manifest_is_one() -> None:
         ('port = "[::1]:80"', "port", "[::1]:80"),
         ('port = "{a.port}"', "port", "{a.port}"),
         ('socket = "{sockets}/x"', "socket", "{sockets}/x"),
-        ('http = "https://localhost/ok"', "http", "https://localhost/ok"),
+        ('http = "http://localhost/ok"', "http", "http://localhost/ok"),
     ],
 )
 def test_every_way_to_be_ready(target: str, kind: str, kept: object) -> None:
@@ -243,6 +243,7 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "port zero": (P + "ready.port = 'localhost:0'", 3, ("from 1 to 65535",)),
     "port flag": (P + "ready.port = true", 3, ("expected text",)),
     "http": (P + "ready.http = '/health'", 3, ("expected a URL",)),
+    "https": (P + "ready.http = 'https://h/'", 3, ("such as http://",)),
     "contract": ("[contract]\nfile = true", 2, ("expected text",)),
     # References.
     "runtime unknown": (P + "runtime = 'sin'\n" + R, 3, ("[runtime.sin]", "nearest runtime 'sim'")),

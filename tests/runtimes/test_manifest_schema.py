@@ -86,6 +86,7 @@ MISFITS = (
     P + "ready = {}",
     P + "ready = { port = 1, line = 'x' }",
     P + "ready.port = 0",
+    P + "ready.http = 'ftp://h/'",
     P + "ready_timeout = 0",
     P + "stop_timeout = -1",
     P + "restart = 'maybe'",

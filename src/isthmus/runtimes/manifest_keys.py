@@ -177,8 +177,8 @@ _PROCESS = Table(
         Key(
             "runtime",
             "runtime",
-            "the runtime it starts in; without one it is looked up on PATH and starts in the "
-            "environment of your shell, cleaned",
+            "the runtime it starts in; without one it is looked up on PATH and starts in your "
+            "shell's environment, as it is",
             example='"policy"',
         ),
         Key(

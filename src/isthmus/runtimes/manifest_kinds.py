@@ -179,5 +179,5 @@ KINDS: dict[str, Kind] = {
         _prepared,
     ),
     "socket": Kind("path", values.text, _TEXT, _prepared_path),
-    "url": Kind("URL", values.url, _TEXT, _prepared),
+    "url": Kind("URL", values.url, {**_TEXT, "pattern": "^(http://|[{$])"}, _prepared),
 }
