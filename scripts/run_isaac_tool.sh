@@ -1,8 +1,10 @@
 #!/bin/sh
-# Run a script in Isaac Sim's Python: scripts/run_isaac_tool.sh SCRIPT [ARGS...], with ISAAC_SIM_ROOT.
+# Run a script in Isaac Sim's Python:
 #
-# In place of `$ISAAC_SIM_ROOT/python.sh SCRIPT`, from any shell: whatever environment is activated or
-# sourced there does not reach it, and its exit status is the script's own. All of it is done by
+#     ISAAC_SIM_ROOT=/path/to/isaac-sim scripts/run_isaac_tool.sh SCRIPT [ARGS...]
+#
+# In place of `$ISAAC_SIM_ROOT/python.sh SCRIPT`, from any shell: no environment that is activated or
+# sourced there reaches it, and its exit status is the script's own. All of it is done by
 # `isthmus run`, which any Python >= 3.10 on PATH starts.
 
 if [ $# -eq 0 ]; then
