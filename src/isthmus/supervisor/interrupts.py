@@ -34,6 +34,12 @@ class Interrupts:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._came, number)
 
+    def ignore(self) -> None:
+        """Ignore them from now on: everything is over, and nobody is to die on the doorstep."""
+        for number in _ASKING:
+            if asyncio.get_running_loop().remove_signal_handler(number):
+                signal.signal(number, signal.SIG_IGN)
+
     def _came(self, number: int) -> None:
         if self._first is None:
             self._first = monotonic()

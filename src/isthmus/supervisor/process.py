@@ -37,7 +37,7 @@ class Outcome:
         kind: "ended" by itself and well, "failed", "stopped" because the run ended, or "not
             started".
         how: the same in words.
-        status: as `Ending.status`; None if it never ran.
+        status: as `Ending.status`; None if it has none of its own.
     """
 
     kind: str
@@ -254,7 +254,8 @@ class Process:
         if self.restarts.exhausted:
             what += f", after {self.restarts.total} restarts"
         self._run.show_failure(self, what)
-        return Outcome("failed", what, ending.status)
+        # What we ended because of its trouble has no status of its own.
+        return Outcome("failed", what, None if self._trouble else ending.status)
 
     def _what_happened(self, ending: Ending, ready_for: float | None) -> str:
         if self._trouble:

@@ -132,7 +132,8 @@ class Run:
         adopt_orphans()
         self.stopping = asyncio.Event()
         self._decided: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        Interrupts(self._asked, self._insisted).handle()
+        interrupts = Interrupts(self._asked, self._insisted)
+        interrupts.handle()
         records.make_run_folder(self.manifest.runs_folder, self.id)
         self._lock = records.RunLock(self._state.up, self.id)
         self._terminal.start()
@@ -142,6 +143,7 @@ class Run:
             await self._live()
         finally:
             await self._leave_nothing()
+            interrupts.ignore()
         assert self.verdict is not None
         return self.verdict.status
 

@@ -128,16 +128,8 @@ class Ward:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    warden.__file__,
-                    run_id,
-                    name,
-                    str(lock),
-                    str(reading),
-                ],
+                [sys.executable, "-I", "-S", warden.__file__]
+                + [run_id, name, str(lock), str(reading)],
                 stdin=theirs.fileno(),
                 stdout=writing,
                 stderr=writing,
@@ -162,11 +154,9 @@ class Ward:
         try:
             await ward._loop.sock_sendall(ours, order.line())
             await asyncio.shield(ward._started)
-        except OSError as exc:
-            raise SupervisionError(f"{name}: its warden has gone: {exc}") from exc
-        except SupervisionError:
+        except (OSError, SupervisionError) as exc:
             await ward.dismiss()
-            raise
+            raise exc if isinstance(exc, SupervisionError) else SupervisionError(str(exc)) from exc
         return ward
 
     async def wait(self) -> Ending:
@@ -185,6 +175,8 @@ class Ward:
 
     async def dismiss(self) -> None:
         """Let the warden go; what is left of its process is ended first."""
+        if self._control.fileno() < 0:
+            return  # done before
         if self.pid:
             self.kill()
             await asyncio.shield(self._over)

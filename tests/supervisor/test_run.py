@@ -1,0 +1,373 @@
+"""`isthmus up` from outside: processes that behave, and processes that do not."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from isthmus.supervisor.registry import strays
+
+from ..support.waiting import until
+from .project import READY, SERVES, Project
+
+WAITS = """
+    import signal
+    signal.pause()
+"""
+DAEMON = """
+    import os, sys, time
+    def detach():
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                signal_free()
+                open(sys.argv[1], "w").write(str(os.getpid()))
+                time.sleep(1000)
+            os._exit(0)
+    def signal_free():
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    detach()
+    while not os.path.exists(sys.argv[1]) or not open(sys.argv[1]).read():
+        time.sleep(0.001)
+"""
+
+
+def two_sides(project: Project, main: str, *arguments: str, **settings: object) -> Project:
+    project.process("gateway", SERVES, ready=READY)
+    project.process("sim", main, *arguments, depends_on=["gateway"], **settings)
+    return project.run("demo", main="sim")
+
+
+def test_dependents_start_when_ready_and_see_values(project: Project) -> None:
+    program = "import os, sys; print(*sys.argv[1:], os.environ['PLACE'])"
+    two_sides(
+        project, program,
+        "{gateway.tcp}", "{gateway.pid}", "{run_id}", "{run}", "{sockets}", "{{}}",
+        env={"PLACE": "{run}/here"},
+    )  # fmt: skip
+    up = project.done("demo", "--", "more", "{braces}")
+    assert up.status == 0, up.output
+    said = up.log("sim").split()
+    facts = up.facts
+    assert said[0] == "tcp://127.0.0.1:4711"
+    assert said[1].isdigit()
+    assert said[2:] == [
+        up.run_id, str(up.folder), facts["sockets"], "{}", "more", "{braces}", f"{up.folder}/here",
+    ]  # fmt: skip
+    assert f"sim     | {up.log('sim')}" in up.output
+    assert f"gateway | {up.log('gateway').splitlines()[0]}" in up.output
+
+
+def test_every_child_knows_its_run(project: Project) -> None:
+    names = ("ISTHMUS_RUN_ID", "ISTHMUS_RUN_DIR", "ISTHMUS_PROCESS")
+    program = f"import os; print(*(os.environ[name] for name in {names}))"
+    up = project.process("solo", program).done()
+    assert up.log("solo").split() == [up.run_id, str(up.folder), "solo"]
+
+
+def test_the_main_process_ends_the_run_with_its_status(project: Project) -> None:
+    up = two_sides(project, "raise SystemExit(7)").done()
+    assert up.status == 7
+    assert up.how("gateway") == "stopped: ended by SIGTERM"
+    assert up.how("sim") == "ended with status 7"
+    assert up.nothing_is_left()
+    assert os.listdir(project.folder / ".isthmus" / "up") == []
+
+
+def test_a_main_process_that_a_signal_ends_is_said_as_a_shell_would(project: Project) -> None:
+    up = two_sides(project, "import os; os.kill(os.getpid(), 11)").done()
+    assert up.status == 128 + 11
+    assert "sim ended by SIGSEGV" in up.output
+
+
+def test_processes_are_stopped_in_order_dependents_first(project: Project) -> None:
+    program = """
+        import os, signal, sys, time
+        def stop(*_):
+            time.sleep(0.05)
+            open(sys.argv[1], "a").write(sys.argv[2])
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    """
+    order = project.folder / "order"
+    ready = {"line": "^ready$"}
+    project.process("a", program, str(order), "a", ready=ready)
+    project.process("b", program, str(order), "b", ready=ready, depends_on=["a"])
+    project.process("c", program, str(order), "c", ready=ready, depends_on=["b"])
+    with project.up() as up:
+        up.wait_for_state("c", "running")
+        up.interrupt()
+        assert up.end() == 130
+    assert order.read_text(encoding="utf-8") == "cba"
+    assert up.facts["why"] == "SIGINT came"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_stop_it_too(project: Project, number: int, status: int) -> None:
+    with two_sides(project, WAITS).up() as up:
+        up.wait_for_state("sim", "running")
+        up.interrupt(number)
+        assert up.end() == status
+    assert up.how("sim") == "stopped: ended by SIGTERM"
+    assert up.nothing_is_left()
+
+
+def test_a_run_without_a_main_lasts_until_all_have_ended(project: Project) -> None:
+    up = project.process("a", "print('a')").process("b", "print('b')").done()
+    assert up.status == 0
+    assert "every process has ended" in up.output
+
+
+def test_a_crash_stops_the_run_and_shows_the_last_words(project: Project) -> None:
+    crash = """
+        import sys
+        print("ready", flush=True)
+        sys.stdin.read()
+        raise RuntimeError("the bearings are hot")
+    """
+    project.process("gateway", crash, ready={"line": "ready"})
+    project.process("sim", WAITS, depends_on=["gateway"]).run("demo", main="sim")
+    up = project.done()
+    assert up.status == 3
+    assert "isthmus | gateway ended with status 1; its last words:" in up.output
+    assert "isthmus |     RuntimeError: the bearings are hot" in up.output
+    assert up.facts["why"] == "gateway failed"
+    assert up.nothing_is_left()
+
+
+def test_a_known_fault_is_named(project: Project) -> None:
+    words = "AssertionError: SRE module mismatch"
+    up = two_sides(project, "").process("gateway", f"print({words!r}); exit(1)", ready=READY).done()
+    assert up.status == 3
+    assert "gateway ended with status 1 before it was ready; its last words:" in up.output
+    assert "isthmus | known: " in up.output
+    assert up.how("sim") == "was not started"
+
+
+def test_one_that_never_becomes_ready_fails(project: Project) -> None:
+    code = "print('almost', flush=True)\n" + "import signal; signal.pause()"
+    project.process("gateway", code, ready={"line": "^ready$"}, ready_timeout=0.3)
+    up = project.process("sim", WAITS, depends_on=["gateway"]).done()
+    assert up.status == 3
+    assert "gateway was not ready within 0.3 s: no line has matched '^ready$'" in up.output
+    assert "    almost" in up.output
+    assert up.how("sim") == "was not started"
+    assert up.nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "missing"),
+    [
+        ("socket", "{sockets}/none", "No such file or directory"),
+        ("port", "127.0.0.1:1", "Connect call failed"),
+        ("http", "http://127.0.0.1:1/", "Connect call failed"),
+        ("port", "127.0.0.1:70000", "expected a port from 1 to 65535"),
+    ],
+)
+def test_what_cannot_be_reached_is_named(
+    project: Project, kind: str, target: str, missing: str
+) -> None:
+    up = project.process("a", WAITS, ready={kind: target}, ready_timeout=0.2).done()
+    assert up.status in (2, 3)
+    assert missing in up.output
+
+
+def test_a_missing_program_is_a_failure_of_its_own(project: Project) -> None:
+    project.process("sim", "")
+    project._processes["sim"]["command"] = ["/nowhere/sim"]
+    up = project.done()
+    assert up.status == 3
+    assert "/nowhere/sim: No such file or directory" in up.output
+    assert up.nothing_is_left()
+
+
+def test_a_name_is_looked_for_on_path_only(project: Project) -> None:
+    project.process("sim", "")
+    project._processes["sim"]["command"] = ["sim.py"]
+    up = project.done()
+    assert up.status == 3
+    assert "sim.py: command not found" in up.output
+
+
+def test_one_that_ignores_its_stop_signal_is_killed(project: Project) -> None:
+    stubborn = """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    """
+    project.process("gateway", stubborn, ready={"line": "ready"}, stop_timeout=0.2)
+    project.process("sim", "", depends_on=["gateway"]).run("demo", main="sim")
+    up = project.done()
+    assert up.status == 0
+    assert up.how("gateway") == "stopped: did not stop in 0.2 s, killed"
+    assert up.nothing_is_left()
+
+
+def test_one_that_is_stopped_hears_of_its_end(project: Project) -> None:
+    project.process("gateway", SERVES, ready=READY)
+    project.process("sim", WAITS, depends_on=["gateway"])
+    with project.up() as up:
+        up.wait_for_state("sim", "running")
+        os.kill(up.pid("gateway"), signal.SIGSTOP)
+        up.interrupt()
+        assert up.end() == 130
+    assert up.how("gateway") == "stopped: ended by SIGTERM"
+
+
+def test_a_second_interrupt_kills(project: Project) -> None:
+    stubborn = """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    """
+    project.process("a", stubborn, ready={"line": "ready"}, stop_timeout=1000)
+    with project.up() as up:
+        up.wait_for_state("a", "running")
+        up.interrupt()
+        up.wait_for("stopping")
+
+        def insist() -> bool:
+            if up.process.poll() is None:
+                up.interrupt()
+            return up.process.poll() is not None
+
+        until(insist)
+        assert up.end() == 130
+    assert up.how("a") == "stopped: killed"
+    assert up.nothing_is_left()
+
+
+def test_daemons_do_not_outlive_their_process(project: Project) -> None:
+    up = project.process("sim", DAEMON, str(project.folder / "daemon")).done()
+    assert up.status == 0
+    assert "sim left 1 process behind; ended" in up.output
+    daemon = int((project.folder / "daemon").read_text(encoding="utf-8"))
+    assert not os.path.exists(f"/proc/{daemon}")
+    assert up.nothing_is_left()
+
+
+def test_daemons_end_with_the_run(project: Project) -> None:
+    code = DAEMON + "\n    import signal; signal.pause()\n"
+    with project.process("sim", code, str(project.folder / "daemon")).up() as up:
+        until((project.folder / "daemon").exists)
+        up.interrupt()
+        assert up.end() == 130
+    assert up.nothing_is_left()
+
+
+def test_restarts_until_the_limit_then_gives_up(project: Project) -> None:
+    fails = "print('ready', flush=True); raise SystemExit(5)"
+    up = project.process(
+        "gateway", fails, ready={"line": "ready"}, restart="on-failure", restart_limit=1
+    ).done()
+    assert up.output.count("gateway | ready") == 2
+    assert "gateway: restart in 0.5 s (1 of 1 in a row)" in up.output
+    assert "gateway ended with status 5, after 1 restart" in up.output
+    assert up.facts["processes"]["gateway"]["restarts"] == 1
+    assert up.nothing_is_left()
+
+
+def test_dependents_stay_when_what_they_need_is_restarted(project: Project) -> None:
+    gateway = """
+        import os, socket, signal, sys, time
+        place = sys.argv[1] + "/socket"
+        again = os.path.exists(sys.argv[1] + "/before")
+        open(sys.argv[1] + "/before", "w").close()
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(place + ("2" if again else ""))
+        print("listening", 2 if again else 1, flush=True)
+        signal.pause()
+    """
+    project.process(
+        "gateway", gateway, "{sockets}",
+        ready={"line": "listening (?P<number>.)"}, restart="on-failure",
+    )  # fmt: skip
+    project.process("sim", WAITS, "{gateway.number}", depends_on=["gateway"])
+    with project.up() as up:
+        up.wait_for_state("sim", "running")
+        sim, first = up.pid("sim"), up.pid("gateway")
+        os.kill(first, signal.SIGKILL)
+        up.wait_for("{gateway.number} is now 2; who was told 1 is not told again")
+        assert up.pid("sim") == sim
+        assert up.pid("gateway") != first
+        assert os.path.exists(up.facts["sockets"] + "/socket")
+        up.interrupt()
+        assert up.end() == 130
+    assert "[isthmus: ended by SIGKILL; restart 1]" in up.log("gateway")
+    assert up.nothing_is_left()
+
+
+def test_a_first_start_that_fails_is_not_tried_again(project: Project) -> None:
+    up = project.process("a", "raise SystemExit(1)", ready=READY, restart="always").done()
+    assert up.facts["processes"]["a"]["restarts"] == 0
+
+
+def test_a_killed_warden_takes_its_process_along_and_nothing_else_stays(project: Project) -> None:
+    code = DAEMON + "\n    import signal; signal.pause()\n"
+    project.process("sim", code, str(project.folder / "daemon"))
+    with project.process("other", WAITS).up() as up:
+        until((project.folder / "daemon").exists)
+        warden = parent_of(up.pid("sim"))
+        assert warden != up.process.pid
+        os.kill(warden, signal.SIGKILL)
+        assert up.end() == 3
+    assert "its warden was killed" in up.output
+    assert up.how("sim") == "ended by SIGKILL"
+    assert up.nothing_is_left()
+
+
+def test_a_killed_supervisor_leaves_nothing_but_the_last_words(project: Project) -> None:
+    saves = """
+        import signal, sys, time
+        def save(*_):
+            print("saved", flush=True)  # into a pipe that nobody reads any more
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, save)
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    """
+    with project.process("sim", saves, ready={"line": "ready"}).up() as up:
+        up.wait_for_state("sim", "running")
+        up.interrupt(signal.SIGKILL)
+        assert up.end() == -signal.SIGKILL
+        until(lambda: not strays(up.run_id))
+        assert up.log("sim") == "ready\nsaved\n"
+        assert not os.path.exists(up.facts["sockets"])
+
+
+def test_two_runs_of_one_project_do_not_meet(project: Project) -> None:
+    listens = """
+        import socket, sys, signal
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(sys.argv[1] + "/s")
+        print("ready", flush=True)
+        signal.pause()
+    """
+    project.process("a", listens, "{sockets}", ready={"line": "ready"})
+    with project.up() as one:
+        one.wait_for_state("a", "running")
+        with project.up() as two:
+            two.wait_for_state("a", "running")
+            assert one.run_id != two.run_id
+            two.interrupt()
+            two.end()
+        assert one.state("a") == "running"
+        one.interrupt()
+        one.end()
+    assert one.nothing_is_left() and two.nothing_is_left()
+
+
+def parent_of(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
