@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from isthmus import guard
-from isthmus.errors import Error, ForbiddenImportError
+from isthmus.errors import EnvironmentSetupError, Error, ForbiddenImportError
 from isthmus.guard.hook import match
 
 pytestmark = pytest.mark.usefixtures("unguarded")
@@ -107,6 +107,13 @@ def test_what_the_environment_wants() -> None:
     guard.uninstall()
     guard.install_wanted({guard.VARIABLE: "torch", "ISTHMUS_RUNTIME": "sim"})
     assert guard.forbidden() == {"torch": "forbid_import of [runtime.sim] in isthmus.toml"}
+
+
+@pytest.mark.parametrize("said", ["omni/usd", "carb,1", "isthmus"])
+def test_an_environment_that_names_no_module(said: str) -> None:
+    with pytest.raises(EnvironmentSetupError, match="^ISTHMUS_FORBID_IMPORT: expected the dotted"):
+        guard.install_wanted({guard.VARIABLE: said})
+    assert guard.forbidden() == {}
 
 
 def test_names_below_and_names_beside() -> None:

@@ -42,6 +42,8 @@ COMMANDS: dict[str, Command] = {
     "up": Command("isthmus.cli.up", "start and supervise the processes of a run"),
     "ps": Command("isthmus.cli.ps", "show the runs that are up, and their processes"),
     "down": Command("isthmus.cli.down", "end a run that is up"),
+    "doctor": Command("isthmus.cli.doctor", "find what is wrong with the runtimes and this shell"),
+    "guard": Command("isthmus.cli.guard", "keep modules of the other side out of a program"),
     "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
     "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
     "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),

@@ -16,6 +16,7 @@ from isthmus.contract import Contract
 from isthmus.contract.text import loads
 from isthmus.errors import AddressError, ContractError, Error, PolicyLoadError, TransportError
 from isthmus.gateway import Engine, Settings
+from isthmus.guard import DEFAULT_FORBIDDEN, VARIABLE, install_wanted
 from isthmus.policy import load
 from isthmus.policy.base import Policy
 from isthmus.transport import Address, parse
@@ -95,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         stream=sys.stderr,
     )
     check_bounds(args, BOUNDS)
+    install_wanted(os.environ, DEFAULT_FORBIDDEN, by=f"isthmus serve (set {VARIABLE} to change it)")
     addresses = [_address(url) for url in args.listen or [DEFAULT_LISTEN]]
     find_code_here(args.model)
     _allow_descriptors(args.max_sessions)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_FORBIDDEN",
     "VARIABLE",
+    "checked_name",
     "forbidden",
     "install",
     "install_wanted",
     "match",
+    "source_of",
     "uninstall",
 ]
 
@@ -66,7 +68,7 @@ def install(
         ValueError: a name is not a module's name.
         ForbiddenImportError: some are loaded already; nothing is changed.
     """
-    names = tuple(map(_checked, [forbidden] if isinstance(forbidden, str) else forbidden))
+    names = tuple(map(checked_name, [forbidden] if isinstance(forbidden, str) else forbidden))
     by = by or _place_of_call(sys._getframe(1))
     modules: dict[str, ModuleType | None] = sys.modules.copy()  # type: ignore[assignment]
     loaded = tuple(sorted(n for n in modules if modules[n] is not None and match(n, names)))
@@ -131,6 +133,20 @@ def match(name: str, forbidden: "Iterable[str]") -> str:
         if name == each or name.startswith(each + "."):
             return each
     return ""
+
+
+def checked_name(name: str) -> str:
+    """Return the name if it can be forbidden.
+
+    Raises:
+        ValueError: it cannot be a module's name, or is ours.
+    """
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts) or parts[0] == "isthmus":
+        raise ValueError(
+            f"expected the dotted name of a module to forbid, such as omni.isaac, got {name!r}"
+        )
+    return name
 
 
 class Finder:
@@ -258,12 +274,3 @@ def _installed() -> "Any":
         if getattr(finder, "isthmus_guard", False) is True:
             return finder
     return None
-
-
-def _checked(name: str) -> str:
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts) or parts[0] == "isthmus":
-        raise ValueError(
-            f"expected the dotted name of a module to forbid, such as omni.isaac, got {name!r}"
-        )
-    return name
