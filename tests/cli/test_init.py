@@ -84,24 +84,21 @@ def test_the_schema_for_editors(here: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_was_found_runs(here: Path, tmp_path: Path) -> None:
-    """On a machine with a single Python: this one."""
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    environ = {
-        "PATH": f"{programs}:/usr/bin:/bin",
-        "HOME": str(tmp_path / "home"),
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-    }
-    isthmus = [sys.executable, "-m", "isthmus"]
-    done = subprocess.run(
-        [*isthmus, "init"], env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    done = subprocess.run(
-        [*isthmus, "run", "policy", "--", "python", "-c", "print(6 * 7)"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+    """With nothing but the Pythons of the machine, this one among them."""
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+    if "PYTHONPATH" in os.environ:
+        environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    for words, said in (
+        (["init"], "wrote isthmus.toml"),
+        (["run", "policy", "--", "python", "-c", "print(6 * 7)"], "42\n"),
+        (["run", "sim", "--", "python", "-c", "print(7 * 8)"], "56\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "isthmus", *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout

@@ -2,10 +2,11 @@
 
 ::
 
-    text --tomltext--> dicts --manifest_reader--> checked values --here--> settings
-      |                            |                                          |
-    manifest_lines (line       manifest_keys, manifest_kinds,       manifest_references
-    of every key)              manifest_values                      (between the parts)
+    text --tomltext--> tables --manifest_reader--> values --here--> settings
+     |                              |                                  |
+    manifest_lines              manifest_keys: what there is       manifest_references:
+    says the line of            manifest_kinds: of what kind       what the parts say
+    every key                   manifest_values, _checks           of each other
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isthmus.runtimes import manifest_checks as checks
 from isthmus.runtimes import manifest_values as values
 from isthmus.runtimes.expand import at_home, expand, fill
 from isthmus.runtimes.placeholders import escape, fill_set
@@ -84,7 +85,7 @@ class Kind:
     """
 
     says: str
-    check: values.Check
+    check: checks.Check
     schema: Mapping[str, Any]
     place: Callable[[Any, Surroundings], Any] = _as_it_is
 
@@ -99,7 +100,7 @@ def _either(items: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(*words: str) -> Kind:
     said = ", ".join(f'`"{word}"`' for word in words)
-    return Kind(f"one of {said}", values.word(*words), {"enum": list(words)})
+    return Kind(f"one of {said}", checks.word(*words), {"enum": list(words)})
 
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -117,13 +118,13 @@ KINDS: dict[str, Kind] = {
     "path": Kind("path", values.path, _TEXT, _expanded),
     "import folders": Kind(
         "list of paths",
-        values.listed(values.import_folder, "folders"),
+        checks.listed(values.import_folder, "folders"),
         _list({**_TEXT, "pattern": "^[^:]+$"}),
         _all_expanded,
     ),
     "pythons": Kind(
         "path, version range, or a list of these",
-        values.either(values.python, "paths and version ranges"),
+        checks.either(values.python, "paths and version ranges"),
         _either(_TEXT),
     ),
     "requirements": Kind(
@@ -133,40 +134,40 @@ KINDS: dict[str, Kind] = {
         _expanded,
     ),
     "specifier": Kind("version range", values.specifier, _TEXT),
-    "modules": Kind("list of modules", values.listed(values.module, "modules"), _list(_MODULE)),
+    "modules": Kind("list of modules", checks.listed(values.module, "modules"), _list(_MODULE)),
     "variable names": Kind(
         "list of variables",
-        values.listed(values.variable, "names of variables"),
+        checks.listed(values.variable, "names of variables"),
         _list({"type": "string", "pattern": _NAMES_VALUE}),
     ),
     "variables": Kind("table of texts", values.variables(values.filled), _VARIABLES, _all_filled),
     "late variables": Kind(
-        "table of texts", values.variables(values.argument), _VARIABLES, _prepared
+        "table of texts", values.variables(checks.argument), _VARIABLES, _prepared
     ),
-    "flag": Kind("`true` or `false`", values.flag, {"type": "boolean"}),
+    "flag": Kind("`true` or `false`", checks.flag, {"type": "boolean"}),
     "command": Kind(
         "list of texts, or one text, split as by a shell",
         values.command,
         {"anyOf": [_TEXT, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
         _prepared,
     ),
-    "folder": Kind("path", values.text, _TEXT, _prepared_folder),
-    "seconds": Kind("seconds", values.number(0, MAX_SECONDS), {**_SECONDS, "minimum": 0}),
+    "folder": Kind("path", checks.text, _TEXT, _prepared_folder),
+    "seconds": Kind("seconds", checks.number(0, MAX_SECONDS), {**_SECONDS, "minimum": 0}),
     "timeout": Kind(
         "seconds",
-        values.number(0, MAX_SECONDS, above=True),
+        checks.number(0, MAX_SECONDS, above=True),
         {**_SECONDS, "exclusiveMinimum": 0},
     ),
     "count": Kind(
         "whole number",
-        values.number(0, MAX_RESTARTS, whole=True),
+        checks.number(0, MAX_RESTARTS, whole=True),
         {"type": "integer", "minimum": 0, "maximum": MAX_RESTARTS},
     ),
     "restart": _words(*RESTARTS),
     "signal": _words(*STOP_SIGNALS),
     "runtime": Kind("name of a runtime", values.named, _NAME),
     "process": Kind("name of a process", values.named, _NAME),
-    "processes": Kind("list of processes", values.listed(values.named, "processes"), _list(_NAME)),
+    "processes": Kind("list of processes", checks.listed(values.named, "processes"), _list(_NAME)),
     "patterns": Kind(
         "regular expression, or a list of them",
         values.patterns,
@@ -178,6 +179,6 @@ KINDS: dict[str, Kind] = {
         {"anyOf": [_TEXT, {"type": "integer", "minimum": 1, "maximum": 65535}]},
         _prepared,
     ),
-    "socket": Kind("path", values.text, _TEXT, _prepared_path),
+    "socket": Kind("path", checks.text, _TEXT, _prepared_path),
     "url": Kind("URL", values.url, {**_TEXT, "pattern": "^(http://|[{$])"}, _prepared),
 }

@@ -18,8 +18,8 @@ from isthmus.runtimes.settings import Manifest, ProcessSettings
 __all__ = ["RULES"]
 
 
-def requirements_need_an_interpreter(manifest: Manifest) -> Iterator[Complaint]:
-    """An environment is made from an interpreter, and its lock is that of its requirements."""
+def locks_are_of_requirements(manifest: Manifest) -> Iterator[Complaint]:
+    """A lock keeps the versions of requirements, so there are some."""
     for name, runtime in manifest.runtimes.items():
         if runtime.lock is not None and not runtime.requirements:
             yield Complaint(
@@ -144,7 +144,7 @@ def _groups(process: ProcessSettings) -> Iterator[str]:
 
 
 RULES: tuple[Callable[[Manifest], Iterator[Complaint]], ...] = (
-    requirements_need_an_interpreter,
+    locks_are_of_requirements,
     imports_are_wanted_or_forbidden,
     names_are_there,
     nothing_waits_for_itself,
