@@ -1,0 +1,139 @@
+"""Find what is wrong with the project's runtimes and this shell, and say how to mend it.
+
+    isthmus doctor                     one screen
+    isthmus doctor --fix               and do what is safe
+    isthmus doctor --explain LOG_TEXT  name the known fault in a traceback; `-` reads it from stdin
+
+The exit status is 0 if nothing is wrong, 1 if something is, 2 if it could not be found out. With
+--explain it is 0 if a fault was named and 1 if none is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isthmus.errors import Error, ManifestError
+
+if TYPE_CHECKING:
+    from isthmus.doctor.report import Report
+    from isthmus.runtimes.settings import Manifest
+    from isthmus.runtimes.state import StateFolder
+
+__all__ = ["configure", "run"]
+
+EXIT_HEALTHY, EXIT_FAULTS = 0, 1
+EXIT_EXPLAINED, EXIT_UNKNOWN = 0, 1  # as grep: found, or not
+
+_MAX_TEXT = 256 << 20  # characters of a log that are read
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="build missing environments, bring stale ones and their locks up to date, remove what "
+        "dead runs and changed interpreters left in .isthmus; say what was done",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the report for programs: the keys are those of isthmus.doctor.Report",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print faults only")
+    parser.add_argument(
+        "--explain",
+        metavar="TEXT",
+        help="look at nothing but this traceback or log, and name the known faults in it; "
+        "- reads it from standard input",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Diagnose, or explain; the exit status."""
+    if args.explain is not None:
+        return _explain(args.explain, as_json=args.json, quiet=args.quiet)
+    report = _diagnosed(fix=args.fix)
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=2))
+    elif args.quiet:
+        from isthmus.doctor.screen import findings_text
+
+        if report.faults:
+            print(findings_text(report.faults))
+    else:
+        from isthmus.doctor.screen import screen
+
+        print(screen(report))
+    return EXIT_HEALTHY if report.is_healthy else EXIT_FAULTS
+
+
+def _diagnosed(*, fix: bool) -> Report:
+    from isthmus.doctor.diagnosis import diagnose
+
+    manifest, state = _project()
+    report = diagnose(manifest, state, os.environ, say=_say)
+    if not fix:
+        return report
+    from isthmus.doctor.remedies import mend
+
+    done = mend(manifest, state, os.environ, report.findings, _say)
+    return replace(diagnose(manifest, state, os.environ, say=_say), done=tuple(done))
+
+
+def _project() -> tuple[Manifest | None, StateFolder]:
+    """Find the project of the current folder; without one, answers are kept in the user's cache."""
+    from isthmus.runtimes.manifest import find_manifest, load_manifest
+    from isthmus.runtimes.state import StateFolder
+
+    try:
+        path = find_manifest(Path.cwd())
+    except ManifestError:
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        return None, StateFolder(Path(home) / "isthmus")
+    return load_manifest(path, os.environ), StateFolder.beside(path.parent)
+
+
+def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
+    from isthmus.runtimes.faults import explain
+
+    if text == "-":
+        text = sys.stdin.buffer.read(_MAX_TEXT).decode("utf-8", "replace")
+    if not text.strip():
+        raise Error("expected a traceback or log after --explain or on standard input, got nothing")
+    matches = explain(text)
+    if as_json:
+        print(json.dumps([_entry(match) for match in matches], indent=2))
+    elif matches or not quiet:
+        from isthmus.doctor.screen import explained
+
+        print(explained(matches))
+    return EXIT_EXPLAINED if matches else EXIT_UNKNOWN
+
+
+def _entry(match: object) -> dict[str, object]:
+    from isthmus.runtimes.faults import Match
+
+    assert isinstance(match, Match)
+    return {
+        "id": match.fault.id,
+        "title": match.fault.title,
+        "line": match.line,
+        "number": match.number,
+        "what": match.what,
+        "frame": match.frame,
+        "count": match.count,
+        "causes": match.fault.causes,
+        "fix": match.fault.fix.splitlines(),
+    }
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"isthmus: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,185 @@
+"""The faults that are seen by looking, not in a text; the others are rows of `faults.FAULTS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.runtimes.faults import FAULTS
+
+from .report import FAULT, NOTE, Finding
+
+__all__ = ["KINDS", "Kind", "finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a finding says, whatever was seen.
+
+    Attributes:
+        title: on one line.
+        breaks: what goes wrong because of it.
+        fix: one step a line.
+        level: "fault" or "note".
+        mends: True if `--fix` does it.
+    """
+
+    title: str
+    breaks: str
+    fix: str
+    level: str = FAULT
+    mends: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    **{row.id: Kind(row.title, row.causes, row.fix) for row in FAULTS},
+    "conda-active": Kind(
+        "a conda environment is active that no runtime asks for",
+        "Programs started in this shell find conda's python, libraries and variables first: "
+        "python.sh warns, and mixes its libraries with conda's (GLIBCXX, undefined symbols). "
+        "Programs started by `isthmus run` and `isthmus up` do not see it.",
+        "`conda deactivate`, until no environment is named in the prompt.\n"
+        "For good: `conda config --set auto_activate_base false`.\n"
+        'If a runtime is meant to be this environment: `python = "{value}"` in its '
+        "`[runtime.NAME]`.",
+    ),
+    "ros-sourced": Kind(
+        "a ROS workspace is sourced in this shell, and no runtime asks for it",
+        "Its packages are on the import path of every Python started here, of any version: they "
+        "load in half, or shadow others. Programs started by `isthmus run` and `isthmus up` do "
+        "not see it.",
+        "Start a new shell without sourcing it.\n"
+        "If a runtime needs ROS: `ros = true` in its `[runtime.NAME.env]`.",
+    ),
+    "python-dies": Kind(
+        "Python does not start with this shell's variables",
+        "Any Python program started here fails, before its own first line.",
+        "`unset PYTHONPATH PYTHONHOME`, and see `env | grep -i python`.",
+    ),
+    "runtime-missing": Kind(
+        "the interpreter of a runtime is not there",
+        "Nothing can be started in this runtime.",
+        "Correct `python` in its `[runtime.NAME]`, or install what it names.",
+    ),
+    "runtime-broken": Kind(
+        "the interpreter of a runtime does not work",
+        "Nothing can be started in this runtime.",
+        "Make its environment again, or correct `python` in its `[runtime.NAME]`.",
+    ),
+    "environment-not-built": Kind(
+        "the environment of a runtime is not built yet",
+        "The first start in it builds it, which takes a while and needs the package index.",
+        "`isthmus doctor --fix`, or any `isthmus run NAME -- ...`.",
+        mends=True,
+    ),
+    "environment-stale": Kind(
+        "the environment of a runtime is not what its lock says",
+        "The next start in it brings it up to date first, which takes a while.",
+        "`isthmus doctor --fix`, or any `isthmus run NAME -- ...`.",
+        mends=True,
+    ),
+    "lock-stale": Kind(
+        "the lock of a runtime was made for other requirements",
+        "The next start in it finds the exact versions anew, which needs the package index.",
+        "`isthmus doctor --fix`, or any `isthmus run NAME -- ...`; commit the lock.",
+        mends=True,
+    ),
+    "requires-python": Kind(
+        "the interpreter of a runtime has a version it does not allow",
+        "Nothing is started in this runtime.",
+        "Name another Python in `python` of its `[runtime.NAME]`, or widen `requires-python`.",
+    ),
+    "must-import": Kind(
+        "a module that a runtime needs cannot be imported",
+        "Nothing is started in this runtime.",
+        "Install it there: add it to `requirements` of its `[runtime.NAME]`; or correct "
+        "`must_import`.",
+    ),
+    "foreign-path": Kind(
+        "the import path of a runtime holds what belongs to another Python",
+        "Nothing is started in this runtime: it would load in half, or shadow what is right.",
+        "Take the folder out of `pythonpath`, or remove what puts it there (a .pth file in its "
+        "site-packages, `[runtime.NAME.env]`).",
+    ),
+    "isthmus-unusable": Kind(
+        "isthmus does not work in a runtime",
+        "Programs of this runtime cannot connect.",
+        "See what it said above; `isthmus run NAME -- python -c 'import isthmus.contract'` "
+        "repeats it.",
+    ),
+    "no-shared-memory": Kind(
+        "a runtime cannot use shared memory",
+        "Its links stay on sockets: slower, never wrong.",
+        "Use a newer build of this Python, or one whose os has memfd_create and eventfd; in a "
+        "sandbox, allow the two system calls.",
+    ),
+    "memfd-by-syscall": Kind(
+        "this Python has no os.memfd_create",
+        "Nothing: isthmus makes shared memory by the system call.",
+        "Nothing has to be done.",
+        level=NOTE,
+    ),
+    "forbidden-present": Kind(
+        "a module that a runtime must not import is installed in it",
+        "Nothing: the guard raises ForbiddenImportError where it is imported.",
+        "To be quite sure, `pip uninstall` it there.",
+        level=NOTE,
+    ),
+    "contract-unreadable": Kind(
+        "the contract cannot be read",
+        "Neither side can be sure of talking about the same thing.",
+        "Correct `[contract]` in isthmus.toml, or write the contract: `isthmus contract from-gym`, "
+        "`isthmus contract from-urdf`. A contract in JSON needs no TOML reader.",
+    ),
+    "model-unreadable": Kind(
+        "the manifest of the model cannot be read",
+        "The gateway refuses to serve the model.",
+        "Export the model again, which writes its manifest beside it; or correct `model` in "
+        "`[contract]`.",
+    ),
+    "no-loopback": Kind(
+        "no TCP port of 127.0.0.1 can be listened on",
+        "`tcp://` addresses do not work.",
+        "Bring the loopback interface up (`ip link set lo up`), or use `unix:` addresses.",
+    ),
+    "no-unix": Kind(
+        "no Unix socket can be made where a run's sockets go",
+        "`unix:` and `shm:` addresses of `isthmus up` do not work.",
+        "Make the folder writable for you, or point XDG_RUNTIME_DIR at a short one that is.",
+    ),
+    "few-files": Kind(
+        "the limit of open files is low",
+        'A gateway takes four descriptors a link, Kit several hundred: "Too many open files".',
+        "`ulimit -n 4096` in the shell that starts it.",
+    ),
+}
+
+
+def finding(
+    kind: str,
+    where: str,
+    evidence: tuple[str, ...] | list[str],
+    *,
+    fix: tuple[str, ...] | list[str] = (),
+    value: str = "",
+) -> Finding:
+    """Make a finding of a kind.
+
+    Args:
+        kind: a key of `KINDS`.
+        where: "shell", "machine", "contract" or "runtime NAME".
+        evidence: what was seen.
+        fix: steps that fit this case, before those of the kind.
+        value: stands for `{value}` in the kind's steps.
+    """
+    row = KINDS[kind]
+    steps = [step.replace("{value}", value) for step in row.fix.splitlines()]
+    return Finding(
+        id=kind,
+        level=row.level,
+        where=where,
+        title=row.title,
+        evidence=tuple(evidence),
+        breaks=row.breaks,
+        fix=tuple(dict.fromkeys([*fix, *steps])),
+        mends=row.mends,
+    )
