@@ -327,6 +327,20 @@ def test_one_that_hangs_is_ended_with_all_it_started(
         os.close(reader)
 
 
+def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    python = script(tmp_path / "python", f"exec 3<>{fifo}; kill -INT $PPID; exec sleep 600")
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            look(python=python)
+        os.set_blocking(reader, True)
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
+
+
 def test_what_an_import_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
     fifo = tmp_path / "alive"
     os.mkfifo(fifo)

@@ -19,7 +19,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from isthmus.errors import Error, ManifestError
 
@@ -160,8 +160,10 @@ def description(launch: Launch, environ: Mapping[str, str]) -> str:
 
 def _become(launch: Launch) -> int:
     """Replace this process by the program."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams: tuple[TextIO | None, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        if stream is not None:  # as it is where the caller closed it
+            stream.flush()
     for name in _PYTHON_IGNORES:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
@@ -195,4 +197,6 @@ def why_not(launch: Launch, error: OSError) -> tuple[str, int]:
 
 
 def _say(line: str) -> None:
-    print(f"isthmus: {line}", file=sys.stderr, flush=True)
+    stream: TextIO | None = sys.stderr
+    if stream is not None:
+        print(f"isthmus: {line}", file=stream, flush=True)
