@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import warnings
 from typing import Any
 
 from isthmus.errors import EnvironmentSetupError
@@ -176,8 +177,11 @@ def patterns(value: object) -> tuple[str, ...]:
 def _pattern(value: object) -> str:
     found = text(value)
     try:
-        groups = re.compile(found).groupindex
-    except re.error as error:
+        with warnings.catch_warnings():
+            # What a later Python will read differently is refused by every one.
+            warnings.simplefilter("error")
+            groups = re.compile(found).groupindex
+    except (re.error, Warning, OverflowError, RecursionError) as error:
         raise Misfit(f"{brief(found)} is no regular expression: {error}") from error
     if PID in groups:
         raise Misfit(f"{brief(found)}: '{PID}' is the process's id already; rename the group")
