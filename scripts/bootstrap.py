@@ -39,6 +39,7 @@ from isthmus.runtimes import (  # noqa: E402
     find_interpreters,
     newest_of_each_minor,
 )
+from isthmus.runtimes.probes import ProbeCache  # noqa: E402
 
 DEV_PREFERENCE = ("3.12", "3.13", "3.11", "3.10")
 TRAIN_PREFERENCE = ("3.11",)
@@ -53,7 +54,9 @@ def say(line: str) -> None:
 @cache
 def interpreters() -> list[Interpreter]:
     """List the newest interpreter of each version on this machine."""
-    found = newest_of_each_minor(find_interpreters())
+    # Each is run once, and again when it changed: `make` starts as fast as it can.
+    kept = ProbeCache(ENVIRONMENTS / "interpreters.json")
+    found = newest_of_each_minor(find_interpreters(probe=kept))
     if not found:
         raise EnvironmentSetupError("expected a CPython of at least 3.10, found none")
     return found

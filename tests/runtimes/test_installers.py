@@ -41,7 +41,7 @@ def test_without_uv_or_venv_the_uv_on_path(tmp_path: Path, lock: Path, python: I
     on_path.parent.mkdir()
     on_path.touch(mode=0o755)
     said: list[str] = []
-    bare = replace(python, has_venv=False)
+    bare = replace(python, path=tmp_path / "python3", has_venv=False)
     environ = {"PATH": str(on_path.parent)}
     chosen = choose_installer(tmp_path / "uv", lock, bare, environ, said.append)
     assert isinstance(chosen, UvInstaller)
@@ -50,14 +50,25 @@ def test_without_uv_or_venv_the_uv_on_path(tmp_path: Path, lock: Path, python: I
 
 def test_without_any_uv_pip(tmp_path: Path, lock: Path, python: Interpreter) -> None:
     said: list[str] = []
-    bare = replace(python, has_venv=False)
+    bare = replace(python, path=tmp_path / "python3", has_venv=False)
     chosen = choose_installer(tmp_path / "uv", lock, bare, {"PATH": ""}, said.append)
     assert isinstance(chosen, PipInstaller)
     assert said[0].endswith("using pip")
 
 
+def test_a_venv_module_that_was_installed_since_is_used(
+    tmp_path: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(
+        "isthmus.runtimes.installers.run_tool", lambda command, *_, **__: commands.append(command)
+    )
+    PipInstaller({}).create(replace(python, has_venv=False), tmp_path / "environment")
+    assert commands == [[str(BASE), "-m", "venv", str(tmp_path / "environment")]]
+
+
 def test_pip_without_venv_says_what_to_install(tmp_path: Path, python: Interpreter) -> None:
-    bare = replace(python, has_venv=False)
+    bare = replace(python, path=tmp_path / "python3", has_venv=False)
     with pytest.raises(EnvironmentSetupError, match="python3.12-venv"):
         PipInstaller({}).create(bare, tmp_path / "environment")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes import locate as locating
+from isthmus.runtimes import tools
 from isthmus.runtimes.locate import Located, locate
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
@@ -145,7 +145,7 @@ class TestWithoutUv:
         def nothing(*_: object) -> None:
             """Stand for a registry without uv."""
 
-        monkeypatch.setattr(locating, "get_installer", nothing)
+        monkeypatch.setattr(tools, "get_installer", nothing)
         project.uv.rename(project.uv.with_name("uv-hidden"))
 
     def test_an_environment_that_is_there_is_used(self, project: Project) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.interpreters import Interpreter, probe
 
 Say = Callable[[str], None]
 
@@ -93,7 +93,9 @@ class PipInstaller:
 
     def create(self, interpreter: Interpreter, folder: Path) -> None:
         """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
-        if not interpreter.has_venv:
+        # A kept answer may be older than the module that was missing then.
+        now = interpreter if interpreter.has_venv else probe(interpreter.path)
+        if now is None or not now.has_venv:
             raise EnvironmentSetupError(
                 f"{interpreter} cannot make environments: its venv or ensurepip module is missing. "
                 f"Install it (on Debian and Ubuntu: apt install python{interpreter.minor}-venv) "

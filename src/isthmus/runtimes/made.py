@@ -18,7 +18,7 @@ from isthmus.runtimes.environments import (
     read_environment,
 )
 from isthmus.runtimes.installers import PipInstaller, Say, UvInstaller
-from isthmus.runtimes.interpreters import Interpreter, probe
+from isthmus.runtimes.interpreters import Interpreter
 from isthmus.runtimes.requirements import (
     Requirements,
     read_lock,
@@ -75,8 +75,6 @@ def ensure_made(
         return environment
     if not build:
         return _as_it_is(runtime, state, say)
-    # An older answer may have been kept since before its venv module was installed.
-    interpreter = probe(interpreter.path, interpreter.found, environ) or interpreter
     installer = get_installer(state, interpreter, environ, say)
     with held(spec.folder.with_name(f"{runtime.name}.requirements")):
         lock = read_lock(spec.lock)

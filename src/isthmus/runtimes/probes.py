@@ -1,9 +1,8 @@
 """What interpreters answered, kept in a file: one that did not change is not run again.
 
-An executable is the same as long as its path, size and time of change are. A Python that cannot
-make environments is kept as such, although a package of the distribution may mend that later:
-whoever is about to make one asks it again. One that failed may be mended from outside as well, so
-failures can be forgotten.
+An executable is the same as long as its path, size and time of change are. What it lacks may be
+mended from outside: so failures can be forgotten, and whoever is about to make an environment asks
+a Python again that could not.
 """
 
 from __future__ import annotations

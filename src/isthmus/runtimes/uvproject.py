@@ -14,11 +14,11 @@ from pathlib import Path
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.environments import held
 from isthmus.runtimes.installers import Say, clean_environ, python_of, run_tool
+from isthmus.runtimes.located import PROJECT
 from isthmus.runtimes.probes import read_facts, write_facts
 
-__all__ = ["PROJECT", "ensure_project"]
+__all__ = ["ensure_project"]
 
-PROJECT = "pyproject.toml"
 _WATCHED = (PROJECT, "uv.lock", "uv.toml", ".python-version")
 
 
