@@ -128,6 +128,13 @@ def test_json(project: Path, capsys: Capture) -> None:
     assert [problem["place"]["path"] for problem in report["problems"]] == ["nowhere"]
 
 
+def test_names_of_files_that_cannot_be_printed(project: Path, capsys: Capture) -> None:
+    (project / os.fsdecode(b"\xff.py")).write_text("import carb", encoding="utf-8")
+    assert main(["guard", "check", os.fsdecode(b"\xff.py")]) == 1
+    assert capsys.readouterr().out.startswith("\\udcff.py:1:1: imports carb\n")
+    assert main(["guard", "check", os.fsdecode(b"\xff.py"), "--json"]) == 1
+
+
 @pytest.mark.parametrize("name", ["omni/usd", "", "a b"])
 def test_what_is_no_modules_name(project: Path, capsys: Capture, name: str) -> None:
     with pytest.raises(SystemExit) as stopped:

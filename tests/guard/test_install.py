@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -33,6 +34,13 @@ def test_from_install_to_uninstall() -> None:
     with pytest.raises(ModuleNotFoundError, match="No module named 'isaacsim'"):
         import_module("isaacsim")
     guard.uninstall()  # once more does nothing
+
+
+def test_the_error_crosses_between_processes_whole() -> None:
+    guard.install()
+    error = refused("carb")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.name) == (type(error), str(error), "carb")
 
 
 def test_it_names_the_place_that_installed_it() -> None:

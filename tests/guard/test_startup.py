@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,32 @@ def test_children_and_their_children_are_guarded(
     done = run(other_python.python, program, simulator)
     assert (done.returncode, done.stdout) == (1, "")
     assert "ForbiddenImportError: carb must not be imported" in done.stderr
+
+
+def test_isthmus_run_guards_a_runtime_that_forbids(
+    other_python: Environment, write: Write, simulator: Path
+) -> None:
+    program = f"""
+        import subprocess, sys
+        print(*(subprocess.call([each, "-c", {TRY!r}]) for each in (sys.executable, "python")))
+    """
+    manifest = f"""
+        [runtime.policy]
+        python = "{other_python.python}"
+        forbid_import = ["carb"]
+        pythonpath = ["{simulator}"]
+    """
+    folder = write({"program.py": program, "isthmus.toml": manifest})
+    done = subprocess.run(
+        [sys.executable, "-m", "isthmus", "run", "policy", "--", "python", "program.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "1 1\n"
+    by = "forbid_import of [runtime.policy] in isthmus.toml forbids carb"
+    assert done.stderr.count(by) == 2
 
 
 def test_worker_processes_are_guarded(
@@ -130,6 +158,16 @@ def test_the_next_sitecustomize_runs_and_is_the_one_that_is_seen(
     done = run(other_python.python, program, mine)
     assert done.stderr == ""
     assert done.stdout == f"mine sitecustomize {mine}/sitecustomize.py\n1 sitecustomize 4\n"
+
+
+def test_it_starts_in_a_folder_that_is_gone(
+    newest_python: Environment, run: Run, write: Write
+) -> None:
+    mine = write({"mine/sitecustomize.py": "print('mine')"}) / "mine"
+    gone = ("-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$0" -c "import omni"')
+    done = run(Path("/bin/sh"), "", mine, arguments=(*gone, str(newest_python.python)))
+    assert done.stdout == "mine\n"
+    assert "ForbiddenImportError" in done.stderr
 
 
 def test_two_copies_of_the_guard_do_not_run_each_other_for_ever(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -71,7 +72,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(asdict(report), indent=2))
     else:
-        print("\n".join(_lines(report)))
+        _print(_lines(report))
     if report.problems:
         return EXIT_UNCHECKED
     return EXIT_FOUND if report.findings else 0
@@ -129,7 +130,7 @@ def _of_finding(finding: Finding) -> Iterator[str]:
 
 def _show(args: argparse.Namespace) -> int:
     """Say what is forbidden here, and by whom."""
-    print("\n".join(_shown(os.environ)))
+    _print(_shown(os.environ))
     return 0
 
 
@@ -146,3 +147,10 @@ def _shown(environ: Mapping[str, str]) -> Iterator[str]:
     yield f"{path}:"
     for runtime in load_manifest(path, environ).runtimes.values():
         yield f"  [runtime.{runtime.name}] {','.join(runtime.forbid_import) or 'nothing'}"
+
+
+def _print(lines: Iterator[str]) -> None:
+    # A file's name may hold what the terminal's encoding has no place for.
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        print(line.encode(encoding, "backslashreplace").decode(encoding))

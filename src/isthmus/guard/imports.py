@@ -91,10 +91,11 @@ def _children(node: ast.AST, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
         yield from ((each, place) for each in ([] if types_only is True else node.body))
         yield from ((each, place) for each in ([] if types_only is False else node.orelse))
     elif isinstance(node, SCOPES):
-        body = node.body if isinstance(node.body, list) else [node.body]
         inside = _enter(node, place)
-        yield from ((each, inside) for each in body)
-        yield from ((each, place) for each in ast.iter_child_nodes(node) if each not in body)
+        for field, value in ast.iter_fields(node):
+            where = inside if field == "body" else place  # decorators and defaults run at once
+            parts = value if isinstance(value, list) else [value]
+            yield from ((each, where) for each in parts if isinstance(each, ast.AST))
     else:
         yield from ((each, place) for each in ast.iter_child_nodes(node))
 

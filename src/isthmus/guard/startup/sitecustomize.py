@@ -42,7 +42,7 @@ def _install_or_exit() -> None:
 
 def _run_next() -> None:
     # Any copy of this file has done its work already.
-    path = [entry for entry in sys.path if not os.path.abspath(entry).endswith(os.sep + _OURS)]
+    path = [entry for entry in sys.path if not os.path.normpath(entry).endswith(os.sep + _OURS)]
     spec = PathFinder.find_spec("sitecustomize", path)
     if spec is None or spec.loader is None:
         return
