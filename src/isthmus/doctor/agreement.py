@@ -30,11 +30,12 @@ def agreement_findings(
         answers: of the runtimes, by name.
     """
     for name, answer in answers.items():
-        if answer.error and answer.wire:
+        if answer.error:
             evidence = [f"{name}: {line}" for line in answer.error.splitlines()]
             yield finding("contract-unreadable", "contract", evidence)
-        elif answer.error:
-            yield finding("isthmus-unusable", f"runtime {name}", answer.error.splitlines())
+        if answer.unusable:
+            kind = "no-numpy" if "'numpy'" in answer.unusable else "isthmus-unusable"
+            yield finding(kind, f"runtime {name}", answer.unusable.splitlines())
     yield from _between_runtimes(answers)
     yield from _with_model(settings)
 

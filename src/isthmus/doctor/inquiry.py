@@ -30,7 +30,8 @@ class Inquiry:
         isthmus: version; "" without an answer.
         wire: version of the protocol.
         interface: hash of the contract; "" without one.
-        error: why there is no hash, though there is a contract; or why there is no answer.
+        error: why there is no hash, though there is a contract.
+        unusable: why isthmus cannot be used there.
         findings: packages that do not fit the runtime's numpy.
     """
 
@@ -38,6 +39,7 @@ class Inquiry:
     wire: int = 0
     interface: str = ""
     error: str = ""
+    unusable: str = ""
     findings: tuple[Finding, ...] = field(default=())
 
 
@@ -56,19 +58,18 @@ def inquire(subject: Subject, contract: Path | None) -> Inquiry:
     try:
         answer = ask(command, subject.environ, _TIMEOUT)
     except (OSError, TimeoutError) as error:
-        return Inquiry(error=str(error))
+        return Inquiry(unusable=str(error))
     facts = list(_facts(answer.stdout))
     told = next((each["interface"] for each in facts if "interface" in each), None)
     if told is None:
-        return Inquiry(error=answer.last_words(6))
+        return Inquiry(unusable=answer.last_words(6))
     return Inquiry(
         isthmus=str(told["isthmus"]),
         wire=int(told["wire"]),
         interface=str(told["hash"]),
         error=str(told["error"]),
-        findings=tuple(
-            _unfit(each, subject.where, examination.numpy) for each in _failed(facts, answer)
-        ),
+        unusable=str(told["unusable"]),
+        findings=tuple(_unfit(list(_failed(facts, answer)), subject.where, examination.numpy)),
     )
 
 
@@ -89,16 +90,28 @@ def _failed(facts: list[dict[str, Any]], answer: Answer) -> Iterator[Mapping[str
         yield {**facts[-1]["trying"], "error": _CRASHED.format(answer.ending)}
 
 
-def _unfit(entry: Mapping[str, str], where: str, numpy: str) -> Finding:
-    known = [match.fault.id for match in explain(entry["error"])]
-    kind = next((each for each in known if each.startswith("numpy-")), "")
-    kind = kind or ("numpy-abi-1" if numpy.startswith("2.") else "numpy-too-old")
-    package = f"{entry['name']} {entry['version']}"
-    evidence = (
-        f"{package} {entry['why']}; here is numpy {numpy}",
-        f"import {entry['module']}: {entry['error'].splitlines()[0] if entry['error'] else ''}",
-    )
-    newer = (
-        f"`pip install --upgrade {entry['name']}` there, or put a newer one in its requirements."
-    )
-    return finding(kind, where, evidence, fix=[newer] if kind == "numpy-abi-1" else [])
+def _unfit(entries: list[Mapping[str, str]], where: str, numpy: str) -> Iterator[Finding]:
+    """Make one finding of all packages that fail for one reason.
+
+    An import may fail for many reasons; only what numpy, or a crash, accounts for is told.
+    """
+    by_kind: dict[str, list[Mapping[str, str]]] = {}
+    for entry in entries:
+        kind = _kind(entry["error"], numpy)
+        if kind:
+            by_kind.setdefault(kind, []).append(entry)
+    for kind, group in by_kind.items():
+        evidence = [f"here is numpy {numpy}"]
+        for each in group:
+            evidence.append(f"{each['name']} {each['version']} {each['why']}")
+            evidence.append(f"  import {each['module']}: {each['error'].splitlines()[0]}")
+        names = " ".join(each["name"] for each in group)
+        newer = f"There: `pip install --upgrade {names}`, or require newer releases of them."
+        yield finding(kind, where, evidence, fix=[newer] if kind == "numpy-abi-1" else [])
+
+
+def _kind(error: str, numpy: str) -> str:
+    known = [match.fault.id for match in explain(error)]
+    if not known and error.startswith(_CRASHED.format("")):
+        return "numpy-abi-1" if numpy.startswith("2.") else "numpy-too-old"
+    return next((each for each in known if each.startswith("numpy-")), "")

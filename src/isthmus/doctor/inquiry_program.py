@@ -30,12 +30,21 @@ Say = Callable[[str, object], None]
 
 
 def interface(contract: str) -> dict[str, object]:
-    """Read the contract as this Python does; its hash, or why not."""
+    """Say what isthmus is here, and what it reads in the contract; or why not."""
     from isthmus.contract.text import loads
-    from isthmus.protocol.bounds import WIRE_VERSION
     from isthmus.version import VERSION
 
-    answer: dict[str, object] = {"isthmus": VERSION, "wire": WIRE_VERSION, "hash": "", "error": ""}
+    answer: dict[str, object] = {
+        "isthmus": VERSION,
+        "wire": 0,
+        "hash": "",
+        "error": "",
+        "unusable": "",
+    }
+    try:
+        answer["wire"] = import_module("isthmus.protocol.bounds").WIRE_VERSION
+    except ImportError as error:
+        answer["unusable"] = f"{type(error).__name__}: {error}"
     if contract:
         try:
             text = Path(contract).read_bytes()
@@ -56,9 +65,9 @@ def numpy_suspects(numpy: str) -> Iterator[tuple[str, str, str, str]]:
             continue
         refused = [text for text in (each[0].strip("() ") for each in wants) if text]
         refused = [text for text in refused if not _allows(text, numpy)]
-        built = next(_built_for_numpy_1(found), "") if numpy.startswith("2.") else ""
+        built = next(_compiled(found, _is_for_numpy_1), "") if numpy.startswith("2.") else ""
         if built or refused:
-            module = built or _top_module(found, name)
+            module = built or next(_compiled(found, _knows_numpy), "") or _top_module(found, name)
             why = f"asks for numpy {refused[0]}" if refused else "was built for numpy 1"
             yield name, version, module, why
 
@@ -88,8 +97,17 @@ def _allows(text: str, version: str) -> bool:
         return True
 
 
-def _built_for_numpy_1(found: Distribution) -> Iterator[str]:
-    """Find a compiled module that knows numpy.core, numpy 1's name, and not numpy._core."""
+def _knows_numpy(code: bytes) -> bool:
+    return b"numpy" in code
+
+
+def _is_for_numpy_1(code: bytes) -> bool:
+    """Whether it knows numpy.core, the name that numpy 1 has, and not numpy._core."""
+    return b"numpy.core." in code and b"numpy._core" not in code
+
+
+def _compiled(found: Distribution, is_wanted: Callable[[bytes], bool]) -> Iterator[str]:
+    """Find the compiled modules of a distribution whose code is of some kind."""
     record = found.read_text("RECORD") or ""
     names = re.findall(r'^"?([^",\n]+\.so)"?,', record, re.M)
     for name in names[:MAX_FILES]:
@@ -101,7 +119,7 @@ def _built_for_numpy_1(found: Distribution) -> Iterator[str]:
             code = path.read_bytes()
         except OSError:
             continue
-        if b"numpy.core." in code and b"numpy._core" not in code:
+        if is_wanted(code):
             yield module
 
 

@@ -30,13 +30,48 @@ class Kind:
     mends: bool = False
 
 
+_UNSEEN = "Programs started by `isthmus run` and `isthmus up` do not see it."
+_USUAL = "The usual source is Isaac Sim's setup_python_env.sh."
+_START = "Or start programs with `isthmus run NAME -- python SCRIPT`."
+
 KINDS: dict[str, Kind] = {
     **{row.id: Kind(row.title, row.causes, row.fix) for row in FAULTS},
+    # These are seen before anything fails, and said in other words than a traceback's.
+    "foreign-stdlib": Kind(
+        "PYTHONPATH holds the standard library of another Python",
+        'Python programs started in this shell, and all they start, end in "SRE module mismatch" '
+        f"or its like. {_USUAL} {_UNSEEN}",
+        _START,
+    ),
+    "pythonhome": Kind(
+        "PYTHONHOME points Python at the files of another one",
+        'Every other Python started in this shell dies before any code runs ("No module named '
+        f"'encodings'\"), in a virtual environment too. {_UNSEEN}",
+        _START,
+    ),
+    "same-minor-shadow": Kind(
+        "PYTHONPATH holds another build of the same Python version",
+        "Modules of that build load in place of this one's, and nothing says so, until one differs "
+        f'("failed to parse CPython sys.version"). {_USUAL} {_UNSEEN}',
+        _START,
+    ),
+    "foreign-extension": Kind(
+        "PYTHONPATH holds packages of another Python version",
+        'Their Python files load and their compiled parts do not: "No module named '
+        f"'numpy.core._multiarray_umath'\", undefined symbols. {_UNSEEN}",
+        _START,
+    ),
+    "user-site": Kind(
+        "packages of the user site would be loaded in place of a runtime's own",
+        "Every Python of that version reads that folder first, Isaac Sim's own too, which "
+        f"python.sh does not switch off. {_UNSEEN}",
+        "",
+    ),
     "conda-active": Kind(
         "a conda environment is active that no runtime asks for",
         "Programs started in this shell find conda's python, libraries and variables first: "
         "python.sh warns, and mixes its libraries with conda's (GLIBCXX, undefined symbols). "
-        "Programs started by `isthmus run` and `isthmus up` do not see it.",
+        f"{_UNSEEN}",
         "`conda deactivate`, until no environment is named in the prompt.\n"
         "For good: `conda config --set auto_activate_base false`.\n"
         'If a runtime is meant to be this environment: `python = "{value}"` in its '
@@ -45,8 +80,7 @@ KINDS: dict[str, Kind] = {
     "ros-sourced": Kind(
         "a ROS workspace is sourced in this shell, and no runtime asks for it",
         "Its packages are on the import path of every Python started here, of any version: they "
-        "load in half, or shadow others. Programs started by `isthmus run` and `isthmus up` do "
-        "not see it.",
+        f"load in half, or shadow others. {_UNSEEN}",
         "Start a new shell without sourcing it.\n"
         "If a runtime needs ROS: `ros = true` in its `[runtime.NAME.env]`.",
     ),
@@ -105,6 +139,12 @@ KINDS: dict[str, Kind] = {
         "Programs of this runtime cannot connect.",
         "See what it said above; `isthmus run NAME -- python -c 'import isthmus.contract'` "
         "repeats it.",
+    ),
+    "no-numpy": Kind(
+        "a runtime has no numpy",
+        "Its programs cannot connect; those that do not use isthmus do not mind.",
+        "Add numpy to `requirements` of its `[runtime.NAME]`, or install it there.",
+        level=NOTE,
     ),
     "no-shared-memory": Kind(
         "a runtime cannot use shared memory",

@@ -18,7 +18,7 @@ COMPILED_FAULTS = (
         patterns=(
             r"compiled using NumPy 1\.x cannot be run in",
             r"_ARRAY_API not found",
-            r"numpy\.core\.multiarray failed to import",
+            r"numpy\.core\.\w+ failed to import",
             r"numpy\.dtype size changed.{0,200}Expected 96 from C header, got 88",
             r"compiled against ABI version 0x1\w+ but this version of numpy is 0x2",
         ),
