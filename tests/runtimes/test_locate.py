@@ -79,6 +79,23 @@ class TestPaths:
         machine.environ["BIN"] = str(machine.bin)
         assert machine.locate(text).python.resolve() == python
 
+    def test_variables_that_a_clean_environment_does_not_have(self, machine: Machine) -> None:
+        folder = machine.environment("conda-meta")
+        runtime = RuntimeSettings("sim", ("${CONDA_PREFIX}",))
+        located = locate(
+            runtime,
+            machine.state,
+            machine.environ,
+            machine.said.append,
+            variables={"CONDA_PREFIX": str(folder)},
+        )
+        assert located.kind == "conda"
+        assert "CONDA_PREFIX, which is not set" in machine.refusal("${CONDA_PREFIX}")
+
+    def test_a_project_that_may_not_be_written_is_said(self, machine: Machine) -> None:
+        machine.state = StateFolder(Path("/proc/isthmus"))
+        assert machine.refusal("3.11").startswith("[runtime.sim] [Errno ")
+
     def test_a_name_is_looked_up_on_path(self, machine: Machine) -> None:
         python = executable(machine.bin / "mypython", "#!/bin/sh\n")
         assert machine.locate("mypython").python == python

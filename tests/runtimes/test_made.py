@@ -94,6 +94,8 @@ class TestByUv:
         assert project.version(located) == "1.1"
         assert project.uv_calls() == ["pip compile", "venv --quiet", "pip sync"]
         assert [line.split()[0] for line in project.said] == ["locking", "building"]
+        # From here on without uv, an index, or anything else on PATH.
+        project.environ = {"PATH": "/nowhere", "HOME": "/nowhere"}
         assert project.locate() == located
         assert (project.uv_calls(), project.said) == ([], [])
 

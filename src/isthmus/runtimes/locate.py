@@ -63,6 +63,7 @@ def locate(
     say: Callable[[str], None],
     *,
     build: bool = True,
+    variables: Mapping[str, str] | None = None,
 ) -> Located:
     """Find the interpreter of a runtime; make its environment if that is not done yet.
 
@@ -72,12 +73,20 @@ def locate(
         environ: a clean environment: given to what is run, and searched.
         say: told, in one line each, what takes a while.
         build: False makes, downloads and installs nothing.
+        variables: what `${NAME}` in `python` stands for, such as a CONDA_PREFIX that a clean
+            environment does not have; None takes those of `environ`.
 
     Raises:
         EnvironmentSetupError: nothing is there, with what was looked for and found; what is there
             is broken; or it would have to be made and `build` is False.
     """
-    return _Search(runtime, state, environ, say, build).run()
+    search = _Search(
+        runtime, state, environ, say, build, environ if variables is None else variables
+    )
+    try:
+        return search.run()
+    except OSError as error:  # a folder that may not be read or written
+        raise EnvironmentSetupError(f"[runtime.{runtime.name}] {error}") from error
 
 
 class _Search:
@@ -90,12 +99,14 @@ class _Search:
         environ: Mapping[str, str],
         say: Callable[[str], None],
         build: bool,
+        variables: Mapping[str, str],
     ) -> None:
         self._runtime = runtime
         self._state = state
         self._environ = environ
         self._say = say
         self._build = build
+        self._variables = variables
         alternatives = runtime.python or (_OLDEST.text,)
         self._alternatives = [_PROGRAM.sub(r"\1", text) for text in alternatives]
         self._required = [_OLDEST, Specifier.parse(runtime.requires_python)]
@@ -137,7 +148,7 @@ class _Search:
         if not text.strip():
             raise NotThereError("it is empty; is a variable not set?")
         try:
-            path = expand(text, self._runtime.folder.absolute(), self._environ)
+            path = expand(text, self._runtime.folder.absolute(), self._variables)
         except EnvironmentSetupError as error:
             raise NotThereError(str(error)) from error
         if "/" not in text and not os.path.lexists(path):  # such as `--python pypy3`
