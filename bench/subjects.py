@@ -79,6 +79,12 @@ def _farm(sessions: int, what: str, *options: str) -> Subject:
     )
 
 
+def _start(what: str, *before: str) -> Subject:
+    """A program that does nothing, started again and again."""
+    starter = (*_POLICY, "bench.starts", "{scratch}")
+    return Subject(what, (*starter, *before, "-c", "pass"))
+
+
 SESSIONS = (1, 16, 64)
 
 SUBJECTS: dict[str, Subject] = {
@@ -107,6 +113,10 @@ SUBJECTS: dict[str, Subject] = {
         "a policy in the loop's own process", (*_POLICY, "bench.jitter", f"memory:{_REACH}")
     ),
     "sleep": Subject("nothing but the pause", (*_POLICY, "bench.jitter", "sleep")),
+    "start-bare": _start("the interpreter alone", "{sim}"),
+    "start-isthmus": _start(
+        "isthmus run", str(ROOT / "scripts" / "isthmus"), "run", "--python", "{sim}", "--", "python"
+    ),
     **{f"batched-{n}": _farm(n, "sessions, whatever is ready in one call") for n in SESSIONS},
     **{f"single-{n}": _farm(n, "sessions, one call each", "--deterministic") for n in SESSIONS},
 }
