@@ -68,7 +68,7 @@ class Runner:
     """Runs the example by `isthmus run`, in a shell that has the root's variables already."""
 
     def __init__(self, root: Path, isaac: FakeIsaac, url: str, place: Path) -> None:
-        self.isaac, self.url = isaac, url
+        self.isaac, self.url, self.python = isaac, url, isaac.root
         self.program = root / "examples" / "isaac_sim_standalone.py"
         self.place, self.usd = place, place / "arm.usd"
 
@@ -78,7 +78,7 @@ class Runner:
         """Start it with a robot; with `tool`, by that script."""
         write_robot(self.usd, **(robot or {}))
         environ = {**self.isaac.polluted(os.environ), "XDG_CACHE_HOME": str(self.place / "cache")}
-        isthmus = [sys.executable, "-I", "-m", "isthmus", "run", "--python", str(self.isaac.root)]
+        isthmus = [sys.executable, "-I", "-m", "isthmus", "run", "--python", str(self.python)]
         start = [*isthmus, "--", "python"] if tool is None else [str(tool)]
         environ["ISAAC_SIM_ROOT"] = str(self.isaac.root)
         return subprocess.Popen(
@@ -142,6 +142,25 @@ def test_the_launcher_script_does_the_same(run: Runner, project_root: Path) -> N
     assert np.linalg.norm(np.subtract(journal[-1]["tip"], GOALS[0])) <= TOLERANCE, said
     status, said, _ = run("--headless", tool=tool)
     assert status == 1 and "missing goal" in said, "its status is the program's"
+
+
+def test_installed_from_pip_it_is_a_virtual_environment(
+    run: Runner, sim_runtime: Environment, isaac: FakeIsaac, tmp_path: Path
+) -> None:
+    folder = tmp_path / "env_isaacsim"
+    make = [str(sim_runtime.python), "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(make, check=True)
+    packages = isaac.stdlib / "site-packages"
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    for name in ("numpy", "numpy.libs"):
+        (site / name).symlink_to(packages / name)
+    extension = isaac.home / "exts" / "isaacsim.simulation_app"
+    (site / "isaacsim").symlink_to(extension / "isaacsim")
+    (site / "fake_kit.py").symlink_to(isaac.home / "kit" / "kernel" / "py" / "fake_kit.py")
+    run.python = folder
+    status, said, journal = run("--headless", *PATIENT, *reaching(GOALS[0]))
+    assert status == 0, said
+    assert np.linalg.norm(np.subtract(journal[-1]["tip"], GOALS[0])) <= TOLERANCE, said
 
 
 def test_frames_hold_several_physics_steps(run: Runner) -> None:
