@@ -104,6 +104,25 @@ def test_foreign_python_settings_do_not_reach_a_tool() -> None:
     assert clean_environ(environ) == {"PATH": "/bin", "LANG": "C"}
 
 
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        ("a==1 \\\n    --hash=sha256:00\n", True),
+        (
+            "# why\n\na==1 --hash=sha256:00\nb==1 \\\n  --hash=sha256:1 \\\n  --hash=sha256:2\n",
+            True,
+        ),
+        ("a==1 --hash=sha256:00\nb @ git+https://example.org/b@v1\n", False),
+        ("a==1\n", False),
+        ("", False),
+    ],
+)
+def test_hashes_count_when_every_package_has_one(tmp_path: Path, text: str, pinned: bool) -> None:
+    lock = tmp_path / "lock.txt"
+    lock.write_text(text)
+    assert has_hashes(lock) is pinned
+
+
 def test_every_lock_has_hashes_and_names_no_place(project_root: Path) -> None:
     locks = sorted((project_root / "requirements").glob("*.txt"))
     assert [each.stem for each in locks] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,17 @@ class TestByUv:
         project.environ = {"PATH": "/nowhere", "HOME": "/nowhere"}
         assert project.locate() == located
         assert (project.uv_calls(), project.said) == ([], [])
+
+    def test_two_at_once_make_one(self, project: Project) -> None:
+        runtime, said = project.runtime, project.said
+
+        def start() -> Located:
+            return locate(runtime, project.state, project.environ, said.append)
+
+        with ThreadPoolExecutor(2) as both:
+            one, two = both.submit(start), both.submit(start)
+            assert one.result() == two.result()
+        assert sorted(project.uv_calls()) == ["pip compile", "pip sync", "venv --quiet"]
 
     def test_the_lock_has_hashes_and_no_place(self, project: Project) -> None:
         project.locate()

@@ -132,6 +132,16 @@ def test_without_building(project: Project) -> None:
     assert project.calls() == 1
 
 
+def test_one_that_is_complete_needs_no_index(project: Project) -> None:
+    located = project.locate()
+    shutil.rmtree(project.state.root)
+    shutil.rmtree(project.environ["UV_CACHE_DIR"])
+    for wheel in Path(project.environ["UV_FIND_LINKS"]).iterdir():
+        wheel.unlink()
+    assert project.locate() == located
+    assert project.calls() == 2
+
+
 def test_an_environment_the_user_made_is_taken_as_it_is_without_remark(project: Project) -> None:
     project.locate()
     shutil.rmtree(project.state.root)
