@@ -66,6 +66,25 @@ def test_in_isaacs_python_with_its_own_status(run: Run, fake_isaac: FakeIsaac, t
     assert "There was an error" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("layout", ["binary", "source"])
+@pytest.mark.parametrize("version", ["4.5", "5.1", "6.0"])
+def test_every_generation_and_layout(
+    run: Run, make_fake_isaac: Callable[..., FakeIsaac], tool: Path, layout: str, version: str
+) -> None:
+    there = make_fake_isaac(layout=layout, version=version)
+    done = run({"ISAAC_SIM_ROOT": str(there.root)}, str(tool), "3")
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_around_every_python(
+    run: Run, make_fake_isaac: Callable[..., FakeIsaac], tool: Path, other_python: Environment
+) -> None:
+    there = make_fake_isaac(other_python.python)
+    done = run(there.polluted({"ISAAC_SIM_ROOT": str(there.root)}), str(tool), "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(there.python) in done.stdout
+
+
 def test_a_signal_is_a_signal(run: Run, fake_isaac: FakeIsaac, tool: Path) -> None:
     done = run({"ISAAC_SIM_ROOT": str(fake_isaac.root)}, str(tool), "killed")
     assert done.returncode == -signal.SIGKILL

@@ -180,7 +180,7 @@ def build_fake_isaac(
         isaac.add_module(path, text)
     isaac.python_sh.write_text(_PYTHON_SH.format(preload=_PRELOADS[version]), encoding="utf-8")
     isaac.python_sh.chmod(0o755)
-    (home / "setup_python_env.sh").write_text(_setup_text(minor), encoding="utf-8")
+    (home / "setup_python_env.sh").write_text(_setup_text(minor, version), encoding="utf-8")
     return isaac
 
 
@@ -212,12 +212,16 @@ def fake_isaac(make_fake_isaac: Callable[..., FakeIsaac]) -> FakeIsaac:
     return make_fake_isaac()
 
 
-def _setup_text(minor: str) -> str:
-    """Write the script that exports the paths: one line each, appended to what is there."""
+def _setup_text(minor: str, version: str) -> str:
+    """Write the script that exports the paths: one line each, appended to what is there.
+
+    That of 4.5 names a folder three levels up besides, by what looks like an oversight.
+    """
 
     def appended(name: str, folders: tuple[str, ...]) -> str:
         below = ":".join("$here/" + folder.format(minor=minor) for folder in folders)
-        return f"export {name}=${name}:{below}\n"
+        above = f"$here/../../../${name}:" if version == "4.5" else ""
+        return f"export {name}=${name}:{above}{below}\n"
 
     return (
         '#!/bin/bash\nhere="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"\n'
