@@ -46,6 +46,7 @@ FOUND = {
     "from importlib import import_module\nimport_module('.usd', 'omni')": ["omni.usd"],
     "from importlib import import_module\nimport_module('..b', 'omni.a')": ["omni.b"],
     "from importlib import import_module\nimport_module('.', package='omni')": ["omni"],
+    "import importlib as i\nf = __import__ if x else 1\nf = i.import_module\nf('omni')": ["omni"],
     # constants
     "N = 'omni.usd'\n__import__(N)": ["omni.usd"],
     "N: str = 'om' + 'ni' '.usd'\ndef f():\n    __import__(N)": ["omni.usd"],

@@ -22,6 +22,7 @@ _CALLS = {
     "runpy.run_module": (0, "mod_name"),
 }
 _CALL_ENDS = {name.rpartition(".")[2] for name in _CALLS}
+_BLOCKS = (ast.stmt, ast.excepthandler, ast.match_case)  # what statements are in
 _TYPE_CHECKING = {"typing.TYPE_CHECKING", "typing_extensions.TYPE_CHECKING"}
 
 
@@ -52,9 +53,11 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the program a node is."""
+    """Where in the program a node is, and which words its text has: most have none to look for."""
 
     scope: Scope
+    has_calls: bool
+    has_types: bool
     function: str = ""
     owner: str = ""
 
@@ -64,8 +67,10 @@ def list_imports(units: Sequence[Unit]) -> list[Import]:
 
     A relative import by name, such as `import_module(".tools", __package__)`, is left out too.
     """
-    top = _Place(Scope([unit.tree for unit in units]))
-    found = [each for unit in units for each in _imports(unit, top)]
+    text = "\n".join(line for unit in units for line in unit.lines)
+    calls = any(end in text for end in _CALL_ENDS)
+    top = _Place(Scope([unit.tree for unit in units]), calls, "TYPE_CHECKING" in text)
+    found = dict.fromkeys(each for unit in units for each in _imports(unit, top))
     return sorted(found, key=lambda each: (each.cell, each.line, each.column))
 
 
@@ -74,20 +79,21 @@ def _imports(unit: Unit, top: _Place) -> Iterator[Import]:
     waiting: list[tuple[ast.AST, _Place]] = [(unit.tree, top)]
     while waiting:
         node, place = waiting.pop()
-        for module, names, level, is_whole in _asked(node, place.scope):
+        for module, names, level, is_whole in _asked(node, place):
             assert isinstance(node, ast.stmt | ast.expr)  # noqa: S101
             if unit.allowed.isdisjoint(range(node.lineno, (node.end_lineno or node.lineno) + 1)):
                 column = unit.column(node.lineno, node.col_offset)
                 where = (unit.cell, node.lineno, column, place.function)
                 yield Import(module, names, level, is_whole, *where)
-        waiting += _children(node, place)
+        inside = _children(node, place)
+        waiting += inside if place.has_calls else (e for e in inside if isinstance(e[0], _BLOCKS))
 
 
 def _children(node: ast.AST, place: _Place) -> Iterator[tuple[ast.AST, _Place]]:
     """List what is inside a node, and where that is; what is never run is left out."""
     if isinstance(node, ast.If):
         yield node.test, place
-        types_only = _is_types_only(node.test, place.scope)
+        types_only = _is_types_only(node.test, place.scope) if place.has_types else None
         yield from ((each, place) for each in ([] if types_only is True else node.body))
         yield from ((each, place) for each in ([] if types_only is False else node.orelse))
     elif isinstance(node, SCOPES):
@@ -118,16 +124,16 @@ def _is_types_only(test: ast.expr, scope: Scope) -> bool | None:
     return True if Folder().names(test, scope) & _TYPE_CHECKING else None
 
 
-def _asked(node: ast.AST, scope: Scope) -> Iterator[tuple[str, tuple[str, ...], int, bool]]:
+def _asked(node: ast.AST, place: _Place) -> Iterator[tuple[str, tuple[str, ...], int, bool]]:
     """Tell what one node imports: module, names, level, and whether all of the name is known."""
     if isinstance(node, ast.Import):
         yield from ((alias.name, (), 0, True) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
         names = tuple(alias.name for alias in node.names)
         yield node.module or "", names, node.level, True
-    elif isinstance(node, ast.Call) and _may_import(node.func):
-        for called in sorted(Folder().names(node.func, scope) & _CALLS.keys()):
-            for text, is_whole in _module_texts(node, called, scope):
+    elif place.has_calls and isinstance(node, ast.Call) and _may_import(node.func):
+        for called in sorted(Folder().names(node.func, place.scope) & _CALLS.keys()):
+            for text, is_whole in _module_texts(node, called, place.scope):
                 if text or not is_whole:
                     yield text, (), 0, is_whole
 
