@@ -64,10 +64,10 @@ class Project:
         (self.folder / "isthmus.toml").write_text(text + "\n", encoding="utf-8")
 
     @contextmanager
-    def up(self, *arguments: str, **options: Any) -> Iterator[Up]:
-        """Start `isthmus up`, and see to it that it ends and leaves nothing."""
+    def up(self, *arguments: str, python: str = sys.executable, **options: Any) -> Iterator[Up]:
+        """Start `isthmus up`, and see to it that it ends."""
         self.write()
-        up = Up(self, [*ISTHMUS, "up", *arguments], options)
+        up = Up(self, [python, *ISTHMUS[1:], "up", *arguments], options)
         try:
             yield up
             up.end()
@@ -151,7 +151,7 @@ class Up:
     def log(self, name: str) -> str:
         """Read a process's log; "" before there is one."""
         file = self.folder / "logs" / f"{name}.log"
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        return file.read_bytes().decode("utf-8", "replace") if file.exists() else ""
 
     def said(self) -> str:
         """Read what it has said so far."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from isthmus.runtimes import Environment
 from isthmus.supervisor.registry import strays
 
 from ..support.waiting import until
@@ -366,6 +370,48 @@ def test_two_runs_of_one_project_do_not_meet(project: Project) -> None:
         one.interrupt()
         one.end()
     assert one.nothing_is_left() and two.nothing_is_left()
+
+
+WITHOUT_TOML = """
+import asyncio, os, sys
+from pathlib import Path
+from isthmus.runtimes.launch import prepare
+from isthmus.runtimes.plan import plan
+from isthmus.runtimes.settings import ContractSettings, Manifest, ProcessSettings, Ready
+from isthmus.runtimes.state import StateFolder
+from isthmus.supervisor.run import Run
+
+here = Path.cwd()
+python = (sys.executable, "-I", "-S", "-c")
+serves = "import signal; print('at 4711', flush=True); signal.pause()"
+says = "import os, sys, time; print(*sys.argv[1:]); sys.stdout.flush(); os._exit(7)"
+ready = Ready("line", lines=("at (?P<port>.*)",))
+processes = {
+    "gateway": ProcessSettings("gateway", (*python, serves), ready=ready),
+    "sim": ProcessSettings(
+        "sim", (*python, says, "{gateway.port}", "{sockets}"), depends_on=("gateway",)
+    ),
+}
+manifest = Manifest(here / "isthmus.toml", here / "runs", {}, processes, {}, ContractSettings())
+run = Run(manifest, plan(manifest), StateFolder.beside(here), os.environ, prepare)
+sys.exit(asyncio.run(run.supervise()))
+"""
+
+
+@pytest.mark.cross_python
+def test_under_every_python(other_python: Environment, tmp_path: Path, project_root: Path) -> None:
+    """Without `isthmus.toml`, which needs a package to be read in Python 3.10."""
+    python = str(project_root / other_python.python)
+    command = [python, "-I", "-W", "error", "-X", "dev", "-c", WITHOUT_TOML]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    assert "Warning" not in done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    facts = json.loads((folder / "up.json").read_text(encoding="utf-8"))
+    assert f"sim     | 4711 {facts['sockets']}\n" in done.stdout
+    assert facts["why"] == "sim failed"
+    assert strays(folder.name) == {}
+    assert not os.path.exists(facts["sockets"])
 
 
 def parent_of(pid: int) -> int:

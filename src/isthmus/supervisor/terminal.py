@@ -103,7 +103,7 @@ class Terminal:
         missed = self._missed.pop(name, 0)
         if missed:
             where = f", see {self._logs[name]}" if name in self._logs else ""
-            self._put(name, f"... {missed} lines not shown{where}")
+            self._put(name, f"... {missed} line{'s' * (missed > 1)} not shown{where}")
 
     def _write_on(self) -> None:
         while batch := self._take():

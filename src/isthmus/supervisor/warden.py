@@ -27,6 +27,7 @@ Standard library only, and nothing of isthmus: it starts in a few milliseconds.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import select
@@ -105,7 +106,8 @@ def make_private(folder: str) -> None:
     except FileExistsError:
         found = os.lstat(folder)
         if found.st_uid != os.geteuid() or found.st_mode != 0o040700:
-            raise PermissionError(f"{folder} is not a private folder of this user") from None
+            words = "expected a private folder of this user, found another"
+            raise PermissionError(errno.EPERM, words, folder) from None
 
 
 def remove_tree(folder: str) -> None:

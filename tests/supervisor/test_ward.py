@@ -1,0 +1,230 @@
+"""A warden and its process, without a run around them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from isthmus.errors import SupervisionError
+from isthmus.supervisor.ward import Ending, Order, Ward
+
+from ..support.waiting import until
+
+Told = Callable[[str], Awaitable[None]]
+
+
+class Household:
+    """Starts wards in a folder, and collects what they say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = b""
+        self.wardens: set[int] = set()
+        self.lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+
+    async def start(self, code: str, *arguments: str, patience: float = 10.0) -> Ward:
+        program = [sys.executable, "-I", "-S", "-c", textwrap.dedent(code), *arguments]
+        return await self.order(program, patience=patience)
+
+    async def order(self, argv: list[str], *, cwd: str = "", patience: float = 10.0) -> Ward:
+        order = Order(
+            argv=tuple(argv),
+            executable=argv[0],
+            environ={"LEFT": "right", "BYTES": "\udcff"},
+            cwd=cwd or str(self.folder),
+            sockets=str(self.folder / "private"),
+            log=str(self.folder / "log"),
+            signal=signal.SIGTERM,
+            patience=patience,
+        )
+        return await Ward.start(
+            order, run_id="test", name="p", lock=self.lock, wardens=self.wardens, output=self.take
+        )
+
+    def take(self, data: bytes) -> None:
+        self.output += data
+
+    async def said(self, text: bytes) -> None:
+        while text not in self.output:
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Household:
+    return Household(tmp_path)
+
+
+def lived(house: Household, code: str, *arguments: str) -> Ending:
+    """Let a process live to its end."""
+
+    async def live() -> Ending:
+        ward = await house.start(code, *arguments)
+        ending = await ward.wait()
+        await ward.dismiss()
+        return ending
+
+    return asyncio.run(live())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(house: Household) -> object:
+    yield
+    os.close(house.lock)
+    assert house.wardens == set()
+
+
+@pytest.mark.parametrize("status", [0, 1, 255, -signal.SIGKILL, -signal.SIGSEGV])
+def test_the_status_is_the_process_s_own(house: Household, status: int) -> None:
+    code = (
+        "import os, sys; n = int(sys.argv[1]); os._exit(n) if n >= 0 else os.kill(os.getpid(), -n)"
+    )
+    assert lived(house, code, str(status)) == Ending(status)
+
+
+def test_a_child_gets_its_environment_and_nothing_of_ours(house: Household) -> None:
+    code = """
+        import os, signal, stat
+        print(dict(os.environb) == {b"LEFT": b"right", b"BYTES": b"\\xff", b"LC_CTYPE": b"C.UTF-8"}
+              or dict(os.environb) == {b"LEFT": b"right", b"BYTES": b"\\xff"})
+        print(os.getcwd())
+        print(sorted(int(n) for n in os.listdir("/proc/self/fd"))[:-1])
+        print(os.readlink("/proc/self/fd/0"))
+        print(os.getpgrp() == os.getpid(), os.getsid(0) == os.getppid())
+        with open("/proc/self/status") as file:
+            print([line.split()[1] for line in file if line.startswith(("SigIgn", "SigBlk"))])
+    """
+    assert lived(house, code) == Ending(0)
+    python_ignores = f"{1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1:016x}"  # its own doing
+    assert house.output.decode().splitlines() == [
+        "True", str(house.folder), "[0, 1, 2]", "/dev/null", "True True",
+        f"['{'0' * 16}', '{python_ignores}']",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "cwd", "said"),
+    [
+        (["/nowhere/python"], "", "/nowhere/python: No such file or directory"),
+        (["/etc/passwd"], "", "/etc/passwd: Permission denied"),
+        ([sys.executable], "/nowhere", "/nowhere: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_started_is_said(
+    house: Household, argv: list[str], cwd: str, said: str
+) -> None:
+    with pytest.raises(SupervisionError, match=said):
+        asyncio.run(house.order(argv, cwd=cwd))
+
+
+def test_a_folder_that_others_can_read_is_refused(house: Household) -> None:
+    (house.folder / "private").mkdir(mode=0o755)
+    with pytest.raises(SupervisionError, match="private: expected a private folder"):
+        asyncio.run(house.start(""))
+
+
+def test_the_folder_is_the_user_s_alone_and_stays_after_a_dismissal(house: Household) -> None:
+    assert lived(house, "") == Ending(0)
+    assert (house.folder / "private").stat().st_mode == 0o040700
+
+
+def test_ignoring_the_signal_ends_in_sigkill(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.start(
+            "import signal, time; signal.signal(15, signal.SIG_IGN); print('x', flush=True)\n"
+            "while True: time.sleep(1000)"
+        )
+        await house.said(b"x")
+        ward.stop(signal.SIGTERM, 0.05)
+        ending = await ward.wait()
+        await ward.dismiss()
+        return ending
+
+    assert asyncio.run(live()) == Ending(-signal.SIGKILL)
+
+
+def test_the_whole_group_hears_the_signal(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.order(["/bin/sh", "-c", "trap '' TERM; sleep 1000; echo over; exit 4"])
+        await asyncio.sleep(0)
+        until(lambda: len(children_of(ward.pid)) == 1)
+        ward.stop(signal.SIGTERM, 1000)
+        await asyncio.sleep(0)
+        # sleep inherits the trap's ignoring; a second, stronger one reaches it as well
+        ward.stop(signal.SIGINT, 1000)
+        ending = await ward.wait()
+        await ward.dismiss()
+        return ending
+
+    assert asyncio.run(live()).status in (4, -signal.SIGINT)
+
+
+FORKS_ON = """
+    import os, sys, time
+    print("x", flush=True)
+    while True:  # every generation lives a moment, in a session of its own
+        if os.fork():
+            time.sleep(0.0005)
+            os._exit(0)
+        os.setsid()
+"""
+
+
+def test_who_forks_on_and_on_is_caught(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.start(FORKS_ON)
+        ending = await ward.wait()
+        await ward.dismiss()
+        return ending
+
+    ending = asyncio.run(live())
+    assert ending.status == 0
+    assert ending.leftovers > 0
+
+
+def test_a_lost_warden_takes_its_process_along(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.start("import signal; print('x', flush=True); signal.pause()")
+        await house.said(b"x")
+        os.kill(ward.warden, signal.SIGKILL)
+        ending = await ward.wait()
+        await ward.dismiss()
+        until(lambda: not os.path.exists(f"/proc/{ward.pid}"))
+        return ending
+
+    assert asyncio.run(live()) == Ending(-signal.SIGKILL, orphaned=True)
+
+
+def test_a_terminated_warden_ends_its_process_well(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.start("import signal; print('x', flush=True); signal.pause()")
+        await house.said(b"x")
+        os.kill(ward.warden, signal.SIGTERM)
+        ending = await ward.wait()
+        await ward.dismiss()
+        return ending
+
+    assert asyncio.run(live()) == Ending(-signal.SIGTERM)
+    assert (house.folder / "private").exists()
+
+
+def test_no_descriptor_of_ours_is_left(house: Household) -> None:
+    lived(house, "")
+    before = sorted(os.listdir("/proc/self/fd"))
+    lived(house, "")
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_all_output_comes_before_the_end(house: Household) -> None:
+    assert lived(house, "import os; os.write(1, b'x' * 60000); os.write(2, b'y')") == Ending(0)
+    assert house.output == b"x" * 60000 + b"y"
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
