@@ -32,6 +32,11 @@ class Project:
     def __init__(self, source: Path, folder: Path, package: Path, tools: Path) -> None:
         self.folder = folder
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".isthmus", "runs"))
+        program = folder / "sim.py"
+        text, patient = program.read_text(encoding="utf-8"), "isthmus.connect(url, deadline=20)"
+        assert "isthmus.connect(url)" in text
+        # No action is late then, however busy the machine that runs the tests.
+        program.write_text(text.replace("isthmus.connect(url)", patient), encoding="utf-8")
         self._environ = {
             **os.environ,
             "PYTHONPATH": str(package),
@@ -70,7 +75,7 @@ def versions(said: str) -> Mapping[str, tuple[str, str]]:
 
 
 def check_goals(said: str) -> None:
-    """All three were reached; a busy machine may be late now and then."""
+    """All three were reached."""
     found = re.findall(r"goal \[.*\]: (\S+) mm off", said)
     assert len(found) == 3 and all(float(off) <= 10 for off in found), said
 
