@@ -317,28 +317,39 @@ def test_one_that_hangs_is_ended_with_all_it_started(
     # Both hold the pipe open; the reader sees its end when both are gone.
     python = script(tmp_path / "python", f"exec 3<>{fifo}; sleep 600 & echo waiting; wait")
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    monkeypatch.setattr("isthmus.runtimes.examine._TIMEOUT", 0.2)
+    for name in ("_PATIENCE", "_TIMEOUT"):
+        monkeypatch.setattr(examine_module, name, 0.2)
+    said: list[str] = []
     try:
         with pytest.raises(EnvironmentSetupError, match="(?s)did not answer within 0.2 s.*waiting"):
-            look(python=python)
+            examine(located(python), CLEAN, say=said.append)
+        assert said == [f"examining {python}; once, until something in it changes"]
         os.set_blocking(reader, True)
         assert os.read(reader, 1) == b""
     finally:
         os.close(reader)
 
 
-def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
+def test_interrupted_it_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fifo = tmp_path / "alive"
     os.mkfifo(fifo)
-    python = script(tmp_path / "python", f"exec 3<>{fifo}; kill -INT $PPID; exec sleep 600")
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    python = script(tmp_path / "python", f"exec 3<>{fifo}; echo >&3; exec sleep 600")
+    readers: list[int] = []
+
+    def interrupt(*_: object) -> int:
+        readers.append(os.open(fifo, os.O_RDONLY))  # waits until it is open at the other end
+        assert os.read(readers[0], 1) == b"\n"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(examine_module, "_end_of", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        look(python=python)
     try:
-        with pytest.raises(KeyboardInterrupt):
-            look(python=python)
-        os.set_blocking(reader, True)
-        assert os.read(reader, 1) == b""
+        assert os.read(readers[0], 1) == b""
     finally:
-        os.close(reader)
+        os.close(readers[0])
 
 
 def test_what_an_import_leaves_running_is_not_waited_for(tmp_path: Path) -> None:

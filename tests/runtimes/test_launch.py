@@ -192,6 +192,20 @@ def test_programs_of_the_system_stay_where_they_are(
     assert paths(launch, "PATH")[1:] == [str(bench.python.parent), "/first"]
 
 
+def test_inside_another_runtime_its_programs_are_not_on_the_path(bench: Bench) -> None:
+    outer = bench.prepare()
+    inner = StateFolder(bench.folder / "another")
+    runtime = RuntimeSettings("policy", ("whatever",))
+    caller = {**outer.environ, "ISTHMUS_FORBID_IMPORT": "torch", "ISTHMUS_RUN_ID": "7"}
+    launch = prepare(runtime, ["python"], inner, caller, print, cwd=bench.folder)
+    assert paths(launch, "PATH")[:2] == [str(inner.programs("policy")), str(bench.python.parent)]
+    assert str(bench.state.programs("sim")) not in paths(launch, "PATH")
+    assert paths(launch) == [str(next(inner.path.iterdir()))]
+    assert launch.environ["ISTHMUS_RUNTIME"] == "policy"
+    assert launch.environ["ISTHMUS_RUN_ID"] == "7"
+    assert "ISTHMUS_FORBID_IMPORT" not in launch.environ
+
+
 @pytest.mark.parametrize("name", ["python", "python3", "python{}.{}".format(*sys.version_info[:2])])
 def test_python_is_the_runtimes(bench: Bench, name: str) -> None:
     launch = bench.prepare(name, "-c", "import sys; print(sys.executable, sys.argv)", "--x", "")

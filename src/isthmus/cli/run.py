@@ -11,7 +11,6 @@ own. `python`, `python3` and `isthmus` are the runtime's; other programs are fou
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import hashlib
 import os
@@ -113,6 +112,8 @@ def _of_manifest(name: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
 
     manifest = load_manifest(find_manifest(_here()), environ)
     if name not in manifest.runtimes:
+        import difflib
+
         near = difflib.get_close_matches(name, manifest.runtimes, 1)
         known = ", ".join(manifest.runtimes) or "none"
         hint = f"; did you mean {near[0]}?" if near else ""

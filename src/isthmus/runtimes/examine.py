@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = ["Examination", "Foreign", "examine"]
 
 _MARK = "--isthmus-examination--"  # as in examine_program
 _TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
+_PATIENCE = 2.0  # seconds until a person is told what they wait for
 _LAST_LINES = 20
 _FORMAT = 1
 # What steers a Python and its libraries; the rest of an environment does not change the answer.
@@ -109,6 +110,7 @@ def examine(
     must_import: Sequence[str] = (),
     forbid_import: Sequence[str] = (),
     cache: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Examination:
     """Ask an interpreter what it is, or read what it answered before.
 
@@ -118,6 +120,7 @@ def examine(
         must_import: modules that are imported, for real.
         forbid_import: modules that are looked for, and not imported.
         cache: a folder for answers; None asks in any case.
+        say: told, in one line, when it takes long.
 
     Raises:
         EnvironmentSetupError: it does not start, dies or does not answer; with its own last words
@@ -129,7 +132,7 @@ def examine(
     known = None if kept is None else _read(kept)
     if known is not None:
         return known
-    answer = _ask(located, environ, program, asked)
+    answer = _ask(located, environ, program, asked, say)
     examination = _understood(answer)
     if kept is not None and examination.is_good:
         identities = _identities(_watched(located.python, answer))
@@ -150,11 +153,21 @@ def _understood(answer: Mapping[str, Any]) -> Examination:
 
 
 def _ask(
-    located: Located, environ: Mapping[str, str], program: str, asked: str
+    located: Located,
+    environ: Mapping[str, str],
+    program: str,
+    asked: str,
+    say: Callable[[str], None],
 ) -> Mapping[str, Any]:
     # Files, not pipes: what an import leaves running may hold on to them; we do not wait for it.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        status = _run([os.fspath(located.python), "-c", program, asked], environ, out, err, located)
+        process = _start(located, ["-c", program, asked], environ, out, err)
+        try:
+            status = _end_of(process, located, say)
+        except TimeoutError as exc:
+            raise EnvironmentSetupError(f"{exc}:\n{_tail(_text(out) + _text(err))}") from exc
+        finally:
+            _end_session(process)
         said, complained = _text(out), _text(err)
     *progress, last = said.split(f"\n{_MARK}") if _MARK in said else [said]
     if status == 0 and last.startswith("answer "):
@@ -165,17 +178,17 @@ def _ask(
     raise EnvironmentSetupError(_last_words(located, status, doing, f"{before}\n{complained}"))
 
 
-def _run(
-    command: Sequence[str],
+def _start(
+    located: Located,
+    arguments: Sequence[str],
     environ: Mapping[str, str],
     out: IO[bytes],
     err: IO[bytes],
-    located: Located,
-) -> int:
-    """Run a command in a session of its own, and end all that is left of it."""
+) -> subprocess.Popen[bytes]:
+    """Start an interpreter in a session of its own, so that all it starts can be ended."""
     try:
-        process = subprocess.Popen(
-            command,
+        return subprocess.Popen(
+            [os.fspath(located.python), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -186,15 +199,20 @@ def _run(
         raise EnvironmentSetupError(
             f"{located.python} ({located.origin}) cannot be started: {exc.strerror or exc}"
         ) from exc
+
+
+def _end_of(process: subprocess.Popen[bytes], located: Located, say: Callable[[str], None]) -> int:
+    """Wait for an interpreter; its exit status."""
+    try:
+        return process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        say(f"examining {located.python}; once, until something in it changes")
     try:
         return process.wait(_TIMEOUT)
-    except subprocess.TimeoutExpired as exc:
-        raise EnvironmentSetupError(
-            f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s:\n"
-            f"{_tail(_text(out) + _text(err))}"
-        ) from exc
-    finally:
-        _end_session(process)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(
+            f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s"
+        ) from None
 
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:

@@ -108,7 +108,7 @@ def prepare(
     place = _find(runtime, state, environ, say)
     child = {**_environ_of(place, environ), **runtime.env.set, **extra}
     examination = examine(
-        place.located, child, runtime.must_import, runtime.forbid_import, state.probes
+        place.located, child, runtime.must_import, runtime.forbid_import, state.probes, say
     )
     problems = complaints(runtime, examination)
     if problems:
