@@ -43,7 +43,7 @@ class RobotInApi4:
         scene, self.to_action, self.render = self.world.scene, ArticulationAction, not args.headless
         self.robot = scene.add(SingleArticulation(prim_path=args.prim, name="robot"))
         self.tip = args.tip and scene.add(SingleRigidPrim(prim_path=args.tip, name="tip"))
-        self.is_playing, self.is_stopped = self.world.is_playing, self.world.is_stopped
+        self.is_stopped = self.world.is_stopped
 
     def start(self):
         self.world.reset()  # plays, and makes the handles; wanted again after every Stop
@@ -81,8 +81,8 @@ class RobotInApi6:
         self.robot = Articulation(args.prim)
         self.tip = args.tip and RigidPrim(args.tip)
         self.manager, self.event = SimulationManager, SimulationEvent.PHYSICS_PRE_STEP
-        self.app, self.play, self.headless = app, app_utils.play, args.headless
-        self.is_playing, self.is_stopped = app_utils.is_playing, app_utils.is_stopped
+        self.app, self.headless = app, args.headless
+        self.play, self.is_stopped = app_utils.play, app_utils.is_stopped
 
     def start(self):
         self.play()
@@ -135,7 +135,8 @@ class Control:
         self.goals = args.goal or [None]
         self.action = link.contract.action[0]
         if len(link.contract.action) > 1 or self.action.semantics not in ("position", "delta"):
-            raise SystemExit(f"expected one position or delta, got {link.contract.action}")
+            named = ", ".join(f"{each.name} ({each.semantics})" for each in link.contract.action)
+            raise SystemExit(f"expected one action, a position or a delta; the policy has {named}")
         self.goal, self.done, self.fault = 0, False, None
         self.begin()
 
@@ -143,11 +144,12 @@ class Control:
         """Begin an episode, from wherever the robot is."""
         self.link.reset(seed=self.goal)
         self.steps, self.targets, self.came_from = 0, None, Counter()
+        self.running = True
 
     def physics_step(self):
         """Run before each physics step. Kit swallows what a callback raises: let nothing out."""
         try:
-            if not self.done and self.fault is None:
+            if self.running and not self.done and self.fault is None:
                 self._step(*self.robot.state())
         except NotReady:
             pass  # one of the steps in which physics warms up
@@ -217,15 +219,13 @@ def run(app, args, ended):
     ) as link:  # closed before the app, which takes the process with it
         control = Control(robot, link, args)
         robot.before_each_physics_step(lambda *_: control.physics_step())
-        stopped = False
         while app.is_running() and not ended and not control.done:
             robot.advance()
             if control.fault is not None:
                 raise control.fault
-            if robot.is_stopped():  # with the button in the window
-                stopped = True
-            elif stopped and robot.is_playing():  # and played again, from the robot's first pose
-                stopped = False
+            if robot.is_stopped():  # somebody pressed the button
+                control.running = False
+            elif not control.running:  # and Play again: the robot is where it was at first
                 robot.start()
                 control.begin()
         if not control.done:

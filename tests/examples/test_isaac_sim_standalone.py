@@ -5,7 +5,9 @@ Not Kit: `tests/support/fake_isaacsim/README.md` says what the stand-in keeps to
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -266,9 +268,53 @@ def test_a_mistake_is_said(run: Runner, options: list[str], words: str) -> None:
     assert words in said
 
 
+def test_an_action_that_is_no_target_is_refused(
+    run: Runner, policy_runtime: Environment, tmp_path: Path
+) -> None:
+    described = contract().to_dict()
+    described["action"][0].update(name="speed", semantics="velocity", unit="rad/s", fallback="zero")
+    described["action"][0].update(measured_position="", measured_velocity="dq")
+    del described["limits"]
+    file = tmp_path / "speed.json"
+    file.write_text(json.dumps(described), encoding="utf-8")
+    listen = ("--listen", f"unix:{tmp_path / 's'}")
+    given = ("constant", "--contract", str(file), *listen)
+    with gateway(*given, python=policy_runtime.python) as found:
+        run.url = found.addresses[0]
+        status, said, _ = run("--headless")
+    assert status == 1
+    assert "a position or a delta; the policy has speed (velocity)" in said
+
+
 def test_joints_that_the_robot_lacks_are_named(run: Runner) -> None:
     robot = {"dofs": [name.replace("link2_to", "elbow_to") for name in DOFS]}
     robot["links"] = []  # type: ignore[assignment]
     status, said, _ = run("--headless", robot=robot)
     assert status == 1
     assert "the robot lacks 1 of the contract's joints: 'link2_to_link3'" in said
+
+
+def test_the_manifest_of_the_page_brings_both_sides_up(
+    project_root: Path, isaac: FakeIsaac, policy_runtime: Environment, tmp_path: Path
+) -> None:
+    page = (project_root / "docs" / "howto" / "isaac-sim.md").read_text(encoding="utf-8")
+    block = next(each for each in re.findall(r"```toml\n(.*?)```", page, re.S) if "[run." in each)
+    ready = f'python = "{policy_runtime.python.parent.parent}"'  # a prepared one: no network
+    text, changed = re.subn(r'python = ">=3.11"\nrequirements = .*', ready, block)
+    assert changed == 1
+    (tmp_path / "isthmus.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "policies").symlink_to(project_root / "policies")
+    example = project_root / "examples" / "isaac_sim_standalone.py"
+    (tmp_path / example.name).symlink_to(example)
+    (tmp_path / "assets").mkdir()
+    write_robot(tmp_path / "assets" / "arm.usd")
+    environ = {**isaac.polluted(os.environ), "ISAAC_SIM_ROOT": str(isaac.root)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "isthmus", "up", "demo", "--", *PATIENT],
+        cwd=tmp_path, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"sim +\| episode 1: \{'policy': 60\}", done.stdout)
+    journal = read_journal(tmp_path / "assets" / "arm.usd")
+    assert np.linalg.norm(np.subtract(journal[-1]["tip"], [0.3, 0.0, 0.2])) <= TOLERANCE
