@@ -162,6 +162,22 @@ def test_what_the_launcher_of_a_simulator_sets_is_set(bench: Bench) -> None:
     assert bench.given["LD_LIBRARY_PATH"] == "/cuda"
 
 
+def test_the_libpython_of_another_build_is_not_found_first(bench: Bench) -> None:
+    own, other = bench.folder / "own", bench.folder / "other"
+    for folder in (own, other):
+        (folder / "lib").mkdir(parents=True)
+        (folder / "lib" / "libpython3.11.so.1.0").write_text("")
+    (own / "bin").mkdir()
+    bench.python = own / "bin" / "python"
+    bench.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    bench.python.chmod(0o755)
+    launch = bench.prepare(caller={"LD_LIBRARY_PATH": f"{other / 'lib'}:{own / 'lib'}:/cuda"})
+    assert paths(launch, "LD_LIBRARY_PATH") == [str(own / "lib"), "/cuda"]
+    (dropped,) = launch.dropped
+    assert dropped.value == str(other / "lib")
+    assert str(other / "lib") in bench.given["LD_LIBRARY_PATH"]  # a search may need it
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [("venv", "VIRTUAL_ENV"), ("made", "VIRTUAL_ENV"), ("conda", "CONDA_PREFIX")]
 )

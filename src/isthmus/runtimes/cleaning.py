@@ -18,7 +18,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 __all__ = [
     "LIST_VARIABLES",
@@ -39,7 +38,7 @@ class Rule:
     """One row: variables that are dropped.
 
     Attributes:
-        pattern: their name; `*` stands for anything.
+        pattern: their name; a `*` at its end stands for anything.
         why: what they would do to the program, for a person.
         root: True where the value is a folder (or several) whose programs and libraries belong to
             somebody else, so that PATH and LD_LIBRARY_PATH lose what lies inside.
@@ -157,7 +156,8 @@ def clean(
 
     Args:
         environ: as `os.environ`.
-        keep: variables passed on whole although a rule names them; `*` stands for anything.
+        keep: variables passed on whole although a rule names them; a `*` at the end of a name
+            stands for anything.
         ros: True passes what belongs to ROS.
         foreign_roots: folders found on the disk; those that `environ` names are known already.
     """
@@ -200,13 +200,17 @@ def ros_pythonpath(environ: Mapping[str, str], minor: str) -> tuple[str, ...]:
 
 def _rule_for(name: str, value: str, rules: Sequence[Rule]) -> Rule | None:
     return next(
-        (rule for rule in rules if fnmatchcase(name, rule.pattern) and rule.value in ("", value)),
+        (rule for rule in rules if _matches(name, rule.pattern) and rule.value in ("", value)),
         None,
     )
 
 
 def _is_kept(name: str, keep: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in keep)
+    return any(_matches(name, pattern) for pattern in keep)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def _named_roots(

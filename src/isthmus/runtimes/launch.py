@@ -165,10 +165,12 @@ def _find(
     say: Callable[[str], None],
 ) -> _Place:
     roots = find_roots(environ)
-    located = locate(runtime, state, _clean(runtime, environ, roots).environ, say)
+    cleaned = _clean(runtime, environ, roots)
+    located = locate(runtime, state, cleaned.environ, say)
     # Only now is it known whose libpython is another's.
     libraries = find_foreign_libraries(environ, located.python)
-    cleaned = _clean(runtime, environ, (*roots, *libraries))
+    if libraries:
+        cleaned = _clean(runtime, environ, (*roots, *libraries))
     return _Place(
         runtime=runtime,
         located=located,
