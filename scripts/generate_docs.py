@@ -13,6 +13,7 @@ from pathlib import Path
 from api_page import api_page
 from manifest_page import manifest_page
 from protocol_page import protocol_page
+from troubleshooting_page import troubleshooting_page
 
 from isthmus.cli.main import COMMANDS, command_parser
 from isthmus.contract.schema import schema_text
@@ -82,6 +83,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/API.md": api_page,
     "docs/MANIFEST.md": manifest_page,
     "docs/PROTOCOL.md": protocol_page,
+    "docs/TROUBLESHOOTING.md": troubleshooting_page,
 }
 
 

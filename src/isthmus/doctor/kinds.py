@@ -32,7 +32,7 @@ class Kind:
 
 _UNSEEN = "Programs started by `isthmus run` and `isthmus up` do not see it."
 _USUAL = "The usual source is Isaac Sim's setup_python_env.sh."
-_START = "Or start programs with `isthmus run NAME -- python SCRIPT`."
+_START = "Start programs with `isthmus run NAME -- python SCRIPT`."
 
 KINDS: dict[str, Kind] = {
     **{row.id: Kind(row.title, row.causes, row.fix) for row in FAULTS},
@@ -41,31 +41,31 @@ KINDS: dict[str, Kind] = {
         "PYTHONPATH holds the standard library of another Python",
         'Python programs started in this shell, and all they start, end in "SRE module mismatch" '
         f"or its like. {_USUAL} {_UNSEEN}",
-        _START,
+        f"`unset PYTHONPATH`.\n{_START}",
     ),
     "pythonhome": Kind(
         "PYTHONHOME points Python at the files of another one",
         'Every other Python started in this shell dies before any code runs ("No module named '
         f"'encodings'\"), in a virtual environment too. {_UNSEEN}",
-        _START,
+        f"`unset PYTHONHOME`.\n{_START}",
     ),
     "same-minor-shadow": Kind(
         "PYTHONPATH holds another build of the same Python version",
         "Modules of that build load in place of this one's, and nothing says so, until one differs "
         f'("failed to parse CPython sys.version"). {_USUAL} {_UNSEEN}',
-        _START,
+        f"`unset PYTHONPATH`.\n{_START}",
     ),
     "foreign-extension": Kind(
         "PYTHONPATH holds packages of another Python version",
         'Their Python files load and their compiled parts do not: "No module named '
         f"'numpy.core._multiarray_umath'\", undefined symbols. {_UNSEEN}",
-        _START,
+        f"`unset PYTHONPATH`.\n{_START}",
     ),
     "user-site": Kind(
         "packages of the user site would be loaded in place of a runtime's own",
         "Every Python of that version reads that folder first, Isaac Sim's own too, which "
         f"python.sh does not switch off. {_UNSEEN}",
-        "",
+        "`export PYTHONNOUSERSITE=1`.\nFor good: `pip uninstall` them outside any environment.",
     ),
     "conda-active": Kind(
         "a conda environment is active that no runtime asks for",

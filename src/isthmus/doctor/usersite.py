@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .inspection import Subject
@@ -51,7 +52,7 @@ def user_site_findings(
         "In this shell: `export PYTHONNOUSERSITE=1`.",
         f"For good: `PYTHONPATH= {located.python} -m pip uninstall {names}`.",
     )
-    yield finding("user-site", subject.where, evidence, fix=fix)
+    yield replace(finding("user-site", subject.where, evidence), fix=fix)
 
 
 def _distributions(folder: Path) -> Iterator[tuple[str, str]]:

@@ -159,7 +159,12 @@ what to change:
             "`isthmus guard check PATHS` finds all such imports, lazy ones too.\n"
             "If it is meant: take the name out of `forbid_import`."
         ),
-        example="isthmus.errors.ForbiddenImportError: omni",
+        example="""\
+isthmus.errors.ForbiddenImportError: json.tool must not be imported in this process: forbid_import of [runtime.policy] in isthmus.toml forbids json.tool.
+  prog.py (/home/user/project/prog.py:1)
+  -> pk (/home/user/project/pk/__init__.py:1)
+  -> pk.deep (/home/user/project/pk/deep.py:1)
+  -> json.tool""",
         group=OURS,
     ),
     Fault(
