@@ -84,7 +84,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("home")
     return {
         "HOME": str(home),
-        "PATH": os.defpath,
+        "PATH": f"{os.defpath}:{Path(sys.executable).resolve().parent}",
         "LANG": "C.UTF-8",
         "XDG_CACHE_HOME": str(home / "cache"),
         "CUDA_VISIBLE_DEVICES": "3",

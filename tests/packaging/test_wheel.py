@@ -139,7 +139,7 @@ def test_installed_for_one_user_it_finds_a_python_that_has_it(wheel: Path, tmp_p
     python = os.path.realpath(sys.executable)  # of no virtual environment: they have no user site
     install = ["install", "--no-index", "--no-deps", "--user", "--break-system-packages"]
     environ = {"HOME": str(tmp_path), "PATH": os.defpath, "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
-    run_tool([python, "-m", "pip", *install, str(wheel)], environ)
+    run_tool([sys.executable, "-m", "pip", "--python", python, *install, str(wheel)], environ)
     script = tmp_path / ".local" / "bin" / "isthmus"
     # On PATH there is one that fails, one that has no isthmus, and the right one.
     bare = tmp_path / "bare"

@@ -121,6 +121,30 @@ def test_the_callers_folder_is_not_searched(
     assert look().is_good
 
 
+@pytest.mark.cross_python
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "PYTHONWARNINGS=error",
+        "PYTHONDEVMODE=1",
+        "PYTHONVERBOSE=2",
+        "PYTHONINSPECT=1",
+        "PYTHONOPTIMIZE=2",
+        "PYTHONIOENCODING=ascii",
+        "PYTHONSAFEPATH=1",
+        "PYTHONPROFILEIMPORTTIME=1",
+        "PYTHONUNBUFFERED=1",
+        "LC_ALL=C",
+    ],
+)
+def test_whatever_a_user_sets_for_their_python_it_answers(
+    setting: str, oldest_python: Environment, newest_python: Environment
+) -> None:
+    name, value = setting.split("=")
+    for each in (oldest_python, newest_python):
+        assert look({name: value}, must_import=("json",), python=each.python).is_good
+
+
 FOREIGN = {
     "lib/python3.4": (("os.py", "site.py", "encodings"), "standard library of Python 3.4"),
     "elsewhere": (("os.py", "site.py", "encodings"), "standard library of another Python"),
