@@ -218,3 +218,35 @@ def test_from_a_folder_that_is_gone(project: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert main(["run", "sim", "--", "python"]) == 2
+
+
+def test_a_checkout_without_an_environment_takes_what_is_on_path(tmp_path: Path) -> None:
+    root = Path(command.__file__).parents[3]
+    scripts = tmp_path / "check out" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts.parent / "src").symlink_to(root / "src")
+    (scripts / "isthmus").write_bytes((root / "scripts" / "isthmus").read_bytes())
+    (scripts / "isthmus").chmod(0o755)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+
+    def version(*pythons: str) -> subprocess.CompletedProcess[str]:
+        for name, text in zip(("python3", "python3.13", "python3.11"), pythons, strict=False):
+            (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tools / name).chmod(0o755)
+        return subprocess.run(
+            ["./isthmus", "--version"],
+            cwd=scripts,
+            env={"PATH": str(tools), "PYTHONHOME": "/nowhere"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    (tools / "readlink").symlink_to("/bin/readlink")
+    done = version("exit 1", "exit 127")
+    assert done.returncode == 2
+    assert done.stderr == "isthmus: expected a Python >= 3.10 on PATH, found none\n"
+    done = version("exit 1", "exit 127", f'exec {PYTHON} "$@"')
+    assert (done.stdout[:8], done.stderr) == ("isthmus ", "")
