@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -244,7 +245,7 @@ def test_a_checkout_without_an_environment_takes_what_is_on_path(tmp_path: Path)
             check=False,
         )
 
-    (tools / "readlink").symlink_to("/bin/readlink")
+    (tools / "readlink").symlink_to(shutil.which("readlink") or "missing")
     done = version("exit 1", "exit 127")
     assert done.returncode == 2
     assert done.stderr == "isthmus: expected a Python >= 3.10 on PATH, found none\n"
