@@ -14,8 +14,8 @@ import pytest
 
 import isthmus
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes import launch as launch_module
 from isthmus.runtimes import programs
+from isthmus.runtimes import surroundings as surroundings_module
 from isthmus.runtimes.launch import Launch, prepare
 from isthmus.runtimes.locate import Located
 from isthmus.runtimes.settings import EnvironSettings, RuntimeSettings
@@ -43,7 +43,10 @@ class Bench:
         state: StateFolder,
         environ: Mapping[str, str],
         say: Callable[[str], None],
+        *,
+        build: bool,
     ) -> Located:
+        assert build
         self.given = dict(environ)
         return Located(
             python=self.python,
@@ -76,7 +79,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path)
-    monkeypatch.setattr(launch_module, "locate", made.locate)
+    monkeypatch.setattr(surroundings_module, "locate", made.locate)
     return made
 
 
@@ -201,7 +204,7 @@ def test_programs_of_the_system_stay_where_they_are(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.python = Path(os.path.realpath(sys.executable))
-    monkeypatch.setattr(launch_module, "_SYSTEM_PROGRAMS", (str(bench.python.parent),))
+    monkeypatch.setattr(surroundings_module, "_SYSTEM_PROGRAMS", (str(bench.python.parent),))
     launch = bench.prepare(caller={"PATH": f"/first:{bench.python.parent}:/last"})
     assert paths(launch, "PATH")[1:] == ["/first", str(bench.python.parent), "/last"]
     launch = bench.prepare(caller={"PATH": "/first"})
@@ -265,7 +268,7 @@ def test_two_installations_do_not_take_the_package_from_each_other(
     other.mkdir(parents=True)
     (other / "guard").mkdir()
     (other / "__init__.py").write_text("")
-    monkeypatch.setattr(launch_module, "package_folder", lambda: other)
+    monkeypatch.setattr(surroundings_module, "package_folder", lambda: other)
     second = paths(bench.prepare())[0]
     assert os.readlink(f"{first}/isthmus") == str(PACKAGE)
     assert os.readlink(f"{second}/isthmus") == str(other)

@@ -1,9 +1,8 @@
 """Everything a program of a runtime is started with: what is exec'd, and in which environment.
 
-From the outside in: the caller's environment is cleaned; the interpreter is found; what its own
-launcher (`python.sh`) would set is added; our package, the guard and the runtime's programs are put
-in front; the interpreter is examined in exactly that; and what does not fit is said before anything
-runs. Starting is left to the caller: `isthmus run` becomes the program, a supervisor spawns it.
+The interpreter is found and the environment put together (`surroundings`); the interpreter is
+examined in exactly that; and what does not fit is said before anything runs. Starting is left to
+the caller: `isthmus run` becomes the program, a supervisor spawns it.
 """
 
 from __future__ import annotations
@@ -12,31 +11,19 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.cleaning import (
-    Cleaned,
-    Dropped,
-    ForeignRoot,
-    clean,
-    ros_pythonpath,
-)
+from isthmus.runtimes.cleaning import Dropped
 from isthmus.runtimes.examine import Examination, examine
-from isthmus.runtimes.locate import Located, locate
-from isthmus.runtimes.programs import (
-    ISTHMUS,
-    PYTHONS,
-    package_folder,
-    place_package,
-    write_programs,
-)
-from isthmus.runtimes.roots import find_foreign_libraries, find_roots
+from isthmus.runtimes.located import Located
+from isthmus.runtimes.programs import ISTHMUS, PYTHONS, package_folder, write_programs
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
+from isthmus.runtimes.surroundings import Surroundings, surround
 from isthmus.runtimes.versions import Specifier
 
 __all__ = ["Launch", "complaints", "prepare"]
@@ -45,14 +32,6 @@ OLDEST = ">=3.10"  # what isthmus itself runs on
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _PYTHON_NAME = re.compile(r"python(?:3(?:\.\d+)?)?\Z")
-_SYSTEM_PROGRAMS = ("/usr/bin", "/bin", "/usr/local/bin")
-# Tools of an environment (uv, conda) go by the variable that its activation would set.
-_ACTIVE = {
-    "venv": "VIRTUAL_ENV",
-    "made": "VIRTUAL_ENV",
-    "project": "VIRTUAL_ENV",
-    "conda": "CONDA_PREFIX",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +84,19 @@ def prepare(
     cwd = Path.cwd() if cwd is None else cwd
     if runtime is None:
         return _outside(command, {**environ, **extra}, cwd)
-    place = _find(runtime, state, environ, say)
-    child = {**_environ_of(place, environ), **runtime.env.set, **extra}
+    around = surround(runtime, state, environ, say)
+    child = {**around.environ, **extra}
     examination = examine(
-        place.located, child, runtime.must_import, runtime.forbid_import, state.probes, say
+        around.located, child, runtime.must_import, runtime.forbid_import, state.probes, say
     )
     problems = complaints(runtime, examination)
     if problems:
-        raise EnvironmentSetupError(_complaint(runtime, place.located, examination, problems))
+        raise EnvironmentSetupError(_complaint(runtime, around.located, examination, problems))
     minor = f"python{examination.minor}"
-    write_programs(state, runtime.name, place.located.python, (*PYTHONS, minor))
-    argv = _own_programs(command, place, minor)
-    executable = place.located.python if argv else _looked_up(command[0], child, cwd)
-    return Launch(argv or tuple(command), executable, child, examination, place.dropped)
+    write_programs(state, runtime.name, around.located.python, (*PYTHONS, minor))
+    argv = _own_programs(command, runtime, around, minor)
+    executable = around.located.python if argv else _looked_up(command[0], child, cwd)
+    return Launch(argv or tuple(command), executable, child, examination, around.dropped)
 
 
 def complaints(runtime: RuntimeSettings, examination: Examination) -> list[str]:
@@ -146,113 +125,19 @@ def complaints(runtime: RuntimeSettings, examination: Examination) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A runtime on this machine."""
-
-    runtime: RuntimeSettings
-    located: Located
-    environ: Mapping[str, str]
-    dropped: tuple[Dropped, ...]
-    programs: Path
-    package: Path
-
-
-def _find(
-    runtime: RuntimeSettings,
-    state: StateFolder,
-    environ: Mapping[str, str],
-    say: Callable[[str], None],
-) -> _Place:
-    roots = find_roots(environ)
-    cleaned = _clean(runtime, environ, roots)
-    located = locate(runtime, state, cleaned.environ, say)
-    # Only now is it known whose libpython is another's.
-    libraries = find_foreign_libraries(environ, located.python)
-    if libraries:
-        cleaned = _clean(runtime, environ, (*roots, *libraries))
-    return _Place(
-        runtime=runtime,
-        located=located,
-        environ=cleaned.environ,
-        dropped=cleaned.dropped,
-        programs=write_programs(state, runtime.name, located.python),
-        package=place_package(state, package_folder()),
-    )
-
-
-def _clean(
-    runtime: RuntimeSettings, environ: Mapping[str, str], roots: Iterable[ForeignRoot]
-) -> Cleaned:
-    return clean(environ, keep=runtime.env.keep, ros=runtime.env.ros, foreign_roots=roots)
-
-
-def _environ_of(place: _Place, caller: Mapping[str, str]) -> dict[str, str]:
-    """Put together what every program of a runtime gets, but for what its settings set."""
-    runtime, located = place.runtime, place.located
-    environ = {**place.environ, **located.environ}
-    environ["PATH"] = _joined(_programs_first(place, _elements(environ.get("PATH", os.defpath))))
-    guard = [_guard_folder()] if runtime.forbid_import else []
-    asked_for = _elements(environ.get("PYTHONPATH", ""))
-    ros = ros_pythonpath(caller, _minor_of(located.python)) if runtime.env.ros else ()
-    environ["PYTHONPATH"] = _joined(
-        [place.package, *guard, *runtime.pythonpath, *dict.fromkeys([*asked_for, *ros])]
-    )
-    environ["PYTHONNOUSERSITE"] = "1"
-    environ["ISTHMUS_RUNTIME"] = runtime.name
-    if runtime.forbid_import:
-        environ["ISTHMUS_FORBID_IMPORT"] = ",".join(runtime.forbid_import)
-    if located.kind in _ACTIVE:
-        environ[_ACTIVE[located.kind]] = os.fspath(located.prefix_bin.parent)
-    return environ
-
-
-def _programs_first(place: _Place, others: list[str]) -> list[str | Path]:
-    """Put a runtime's programs before all others, where that moves none of the system's."""
-    own = os.fspath(place.located.prefix_bin)
-    if own in _SYSTEM_PROGRAMS and own in others:
-        return [place.programs, *others]
-    return [place.programs, own, *(other for other in others if other != own)]
-
-
-def _guard_folder() -> Path:
-    """Say where the `sitecustomize` is that keeps forbidden modules out."""
-    return package_folder() / "guard" / "startup"
-
-
-def _minor_of(python: Path) -> str:
-    """Read the version off an interpreter's file name, before it is run; "" if it says none."""
-    found = re.match(r"python(3\.\d+)", os.path.basename(os.path.realpath(python)))
-    return found.group(1) if found else ""
-
-
-def _elements(value: str) -> list[str]:
-    """Split a list variable; an empty element, which means the current folder, is left out."""
-    return [element for element in value.split(os.pathsep) if element]
-
-
-def _joined(folders: Iterable[str | Path]) -> str:
-    elements = [os.fspath(folder) for folder in folders]
-    for element in elements:
-        if os.pathsep in element:
-            raise EnvironmentSetupError(
-                f"{element} cannot be on PATH or PYTHONPATH: its name has a {os.pathsep!r}, which "
-                "separates their elements. Rename the folder"
-            )
-    return os.pathsep.join(elements)
-
-
-def _own_programs(command: Sequence[str], place: _Place, minor: str) -> tuple[str, ...]:
+def _own_programs(
+    command: Sequence[str], runtime: RuntimeSettings, around: Surroundings, minor: str
+) -> tuple[str, ...]:
     """Say how the runtime's own Python and isthmus are started; nothing for another program."""
     name, *rest = command
-    python = place.located.python
+    python = around.located.python
     if name in (*PYTHONS, minor):
         return (os.fspath(python), *rest)
     if name == ISTHMUS:
-        return (os.fspath(python), os.fspath(place.programs / ISTHMUS), *rest)
+        return (os.fspath(python), os.fspath(around.programs / ISTHMUS), *rest)
     if _PYTHON_NAME.match(name):
         raise EnvironmentSetupError(
-            f"{name} is not the Python of runtime {place.runtime.name}, which is {minor} "
+            f"{name} is not the Python of runtime {runtime.name}, which is {minor} "
             f"({python}); write python, or use another runtime"
         )
     return ()
