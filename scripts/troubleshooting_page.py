@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from isthmus.doctor.kinds import KINDS
-from isthmus.runtimes.faults import FAULTS, Fault, explain
+from isthmus.runtimes.faults import FAULTS, Fault
 
 ESCAPED = (r"\(", r"\)", r"\[", r"\]", r"\.", r"\?", r"\$")
 MARKS = "\1\2\3\4\5\6\7"
@@ -109,8 +109,8 @@ def _fault(row: Fault) -> Iterator[str]:
     yield f"### {row.title[0].upper()}{row.title[1:]}"
     yield ""
     yield from ("```text", *row.example.splitlines(), "```")
-    told = " ".join(match.line for match in explain(row.example) if match.fault is row)
-    others = [text for text in _texts(row) if text not in told]
+    unseen = [pattern for pattern in row.patterns if not re.search(pattern, row.example)]
+    others = list(dict.fromkeys(text for pattern in unseen for text in readable(pattern)))
     if others:
         yield from ("", f"Also: {', '.join(_code(text) for text in others)}.")
     yield from ("", f"{row.causes} (`{row.id}`)", "")

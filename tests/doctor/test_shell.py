@@ -9,6 +9,7 @@ from isthmus.doctor import Report
 from isthmus.runtimes import Environment
 from isthmus.runtimes.interpreters import probe
 
+from ..support.fake_isaac import build_fake_isaac
 from .conftest import Only, Project
 
 
@@ -145,6 +146,27 @@ def test_the_line_that_sets_it_is_to_be_taken_out(
     found = only(two_sides.diagnose(PYTHONPATH=str(folder)), "foreign-stdlib")
     assert f'set by ~/.bashrc:2: export PYTHONPATH="{folder}"' in found.evidence
     assert f"For good: take out {home / '.bashrc'}:2." in found.fix
+
+
+def test_isaac_sims_script_sourced_in_the_shell(
+    two_sides: Project, oldest_python: Environment, tmp_path: Path, home: Path, only: Only
+) -> None:
+    """Its bundled Python is found whole; every other one is broken, and said to be once."""
+    isaac = build_fake_isaac(tmp_path / "isaac-sim", Path(os.path.realpath(oldest_python.python)))
+    (home / ".bashrc").write_text(f"source {isaac.root}/setup_python_env.sh\n", encoding="utf-8")
+    text = (two_sides.folder / "isthmus.toml").read_text(encoding="utf-8")
+    prefix = str(oldest_python.python.parent.parent)
+    two_sides.write(text.replace(prefix, str(isaac.root)))
+    assert two_sides.diagnose().is_healthy
+
+    path = os.pathsep.join(map(str, isaac.pythonpath))
+    report = two_sides.diagnose(PYTHONPATH=path, ISAAC_PATH=str(isaac.root))
+    assert faults(report) == ["foreign-stdlib"]
+    found = only(report, "foreign-stdlib")
+    broken = [line for line in found.evidence if line.startswith("breaks ")]
+    assert [line.split()[1] for line in broken] == ["policy"]
+    assert f"For good: take out {home / '.bashrc'}:1." in found.fix
+    assert {each.name for each in report.variables} == {"PYTHONPATH", "ISAAC_PATH"}
 
 
 def test_nothing_of_it_reaches_the_runtimes(two_sides: Project, oldest_python: Environment) -> None:

@@ -63,13 +63,16 @@ def inquire(subject: Subject, contract: Path | None) -> Inquiry:
     told = next((each["interface"] for each in facts if "interface" in each), None)
     if told is None:
         return Inquiry(unusable=answer.last_words(6))
+    findings = list(_unfit(list(_failed(facts, answer)), subject.where, examination.numpy))
+    if not {"done", "trying"} & facts[-1].keys():
+        findings.append(finding("inquiry-failed", subject.where, [answer.last_words(6)]))
     return Inquiry(
         isthmus=str(told["isthmus"]),
         wire=int(told["wire"]),
         interface=str(told["hash"]),
         error=str(told["error"]),
         unusable=str(told["unusable"]),
-        findings=tuple(_unfit(list(_failed(facts, answer)), subject.where, examination.numpy)),
+        findings=tuple(findings),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, distributions
+from itertools import islice
 from pathlib import Path
 
 MARK = "--isthmus-inquiry--"
@@ -22,6 +23,11 @@ MAX_FILE = 64 << 20
 """Bytes; a larger compiled module is not searched."""
 MAX_FILES = 400
 """Compiled modules searched in one distribution."""
+MAX_TRIES = 12
+"""Distributions imported."""
+
+# Importing these without their application does harm, and says nothing.
+_OF_KIT = ("omni", "isaacsim", "carb", "pxr")
 
 _NUMPY = re.compile(r"^Requires-Dist:\s*numpy\s*(\([^)]*\)|[^;\n]*?)\s*(?:;\s*(.*))?$", re.M | re.I)
 _PYTHON_MARKER = re.compile(r"""python_version\s*(==|!=|<=|>=|<|>)\s*["']([\d.]+)["']\Z""")
@@ -138,7 +144,9 @@ def _top_module(found: Distribution, name: str) -> str:
 
 def try_suspects(numpy: str, say: Say) -> None:
     """Import what may not fit; only what fails is told."""
-    for name, version, module, why in numpy_suspects(numpy):
+    for name, version, module, why in islice(numpy_suspects(numpy), MAX_TRIES):
+        if module.partition(".")[0] in _OF_KIT:
+            continue
         entry = {"name": name, "version": version, "module": module, "why": why}
         say("trying", entry)
         try:

@@ -13,11 +13,11 @@ from isthmus.runtimes.made import lock_of, made_environment
 from isthmus.runtimes.requirements import read_lock, read_requirements
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
+from isthmus.runtimes.surroundings import surround
 from isthmus.runtimes.versions import Specifier
 
 from .kinds import finding
 from .report import Finding, RuntimeFacts
-from .surroundings import surroundings
 
 __all__ = ["Subject", "inspect"]
 
@@ -66,18 +66,20 @@ def inspect(
     """
     where = f"runtime {settings.name}"
     facts = RuntimeFacts(settings.name)
-    outdated: list[str] = []
+    said: list[str] = []
     try:
-        located, child = surroundings(settings, state, environ, outdated.append)
+        around = surround(settings, state, environ, said.append, build=False)
     except EnvironmentSetupError as error:
         kind = _why_missing(settings, state, str(error))
         return Subject(settings, facts, (finding(kind, where, [str(error)]),))
+    located, child = around.located, around.environ
+    outdated = [line for line in said if "out of date" in line]
     findings = _outdated(settings, state, where, outdated)
     facts = replace(facts, python=str(located.python), kind=located.kind, origin=located.origin)
     say(f"asking {settings.name}: {located.python}")
     try:
         examination = examine(
-            located, child, settings.must_import, settings.forbid_import, state.probes
+            located, child, settings.must_import, settings.forbid_import, state.probes, say
         )
     except EnvironmentSetupError as error:
         known = [match.fault.id for match in explain(str(error))[:1]]

@@ -140,6 +140,12 @@ KINDS: dict[str, Kind] = {
         "See what it said above; `isthmus run NAME -- python -c 'import isthmus.contract'` "
         "repeats it.",
     ),
+    "inquiry-failed": Kind(
+        "which packages fit a runtime's numpy could not be found out",
+        "Nothing by itself: `isthmus doctor` knows less than it could.",
+        "`pip check` in that environment says what its packages ask for.",
+        level=NOTE,
+    ),
     "no-numpy": Kind(
         "a runtime has no numpy",
         "Its programs cannot connect; those that do not use isthmus do not mind.",

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.cleaning import clean
-from isthmus.runtimes.locate import locate
 from isthmus.runtimes.probes import identity, read_facts, write_facts
-from isthmus.runtimes.roots import find_roots
 from isthmus.runtimes.settings import Manifest, RuntimeSettings
 from isthmus.runtimes.state import StateFolder
+from isthmus.runtimes.surroundings import surround
 
 from .report import Finding
 
@@ -56,14 +54,8 @@ def _build(
     environ: Mapping[str, str],
     say: Callable[[str], None],
 ) -> str:
-    bare = clean(
-        environ,
-        keep=runtime.env.keep,
-        ros=runtime.env.ros,
-        foreign_roots=find_roots(environ),
-    )
     try:
-        located = locate(runtime, state, bare.environ, say)
+        located = surround(runtime, state, environ, say).located
     except EnvironmentSetupError as error:
         return f"could not build the environment of {runtime.name}: {error}"
     return f"built the environment of {runtime.name}: {located.origin}"

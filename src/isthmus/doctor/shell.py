@@ -104,9 +104,13 @@ class _Culprits:
             elements = self._elements.get(kind, {})
             if elements and ros_of and all(_is_below(each, ros_of) for each in elements):
                 continue
-            if kind == "foreign-extension" and not elements and "foreign-stdlib" in self._broken:
-                continue  # the same folder, seen from another side
+            if kind == "foreign-extension" and self._is_within_library(elements):
+                continue  # the same Python, seen from another side
             yield self._finding(kind, broken, elements)
+
+    def _is_within_library(self, elements: Mapping[str, str]) -> bool:
+        libraries = list(self._elements.get("foreign-stdlib", ()))
+        return bool(libraries) and all(_is_below(each, libraries) for each in elements)
 
     def _finding(
         self, kind: str, broken: Mapping[str, str], elements: Mapping[str, str]

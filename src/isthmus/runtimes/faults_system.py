@@ -116,6 +116,29 @@ OSError: [Errno 98] Address already in use""",
         group=SYSTEM,
     ),
     Fault(
+        id="not-ready",
+        title="a process of the run did not say that it was ready",
+        patterns=(r"(?P<what>[\w.\-]{1,80}) was not ready within [\d.]+ s",),
+        causes=(
+            "`ready` of its `[process.NAME]` waits for a line, port, socket or page that did not "
+            "come in `ready_timeout`: the program failed or hangs before it (its last words are "
+            "below the message), says it in other words, or is slow on its first start. Kit takes "
+            "minutes where its shader cache is cold."
+        ),
+        fix=(
+            "Read its log: the run's folder has one for each process, `logs/NAME.log`.\n"
+            "Compare `ready.line` with what it really prints; a Python program whose output is "
+            'not a terminal keeps it back: `env = { PYTHONUNBUFFERED = "1" }`.\n'
+            "Raise `ready_timeout` for a slow start."
+        ),
+        example="""\
+isthmus | gateway was not ready within 1 s: no line has matched '^ready$'; its last words:
+isthmus |     hello
+isthmus | gateway was not ready within 1 s: no line has matched '^ready$'; stopping""",
+        rank=SYMPTOM,
+        group=SYSTEM,
+    ),
+    Fault(
         id="interface-mismatch",
         title="the two sides hold different contracts",
         patterns=(
