@@ -36,6 +36,11 @@ REMARKS: dict[str, str] = {
         "(49 000)."
     ),
     "stopped": "negative is before the deadline: `act()` keeps 0.3 ms of it for its own return.",
+    "start": (
+        "a shell, then a Python that imports what `isthmus run` needs, then the program's own. It "
+        "is paid once, before the program begins; a supervisor (`isthmus up`) pays it once for all "
+        "of its processes."
+    ),
     "sessions-64": (
         "of the 37 us that a request costs the gateway by itself, 13 are the inference of this "
         "small policy; answering many at once saves those and nothing else. The bar of 3 was set "

@@ -292,7 +292,8 @@ DEATHS = {
     "quiet": ("exit 0", ("exit status 0", "before it could say")),
     "signal": ("kill -SEGV $$", ("SIGSEGV",)),
     "real-time signal": ("kill -40 $$", ("signal 40",)),
-    "not an answer": ("echo '--isthmus-examination--answer nonsense'", ("exit status 0",)),
+    "no answer": ("echo; echo '--isthmus-examination--answer nonsense'", ("exit status 0",)),
+    "half an answer": ("echo; echo '--isthmus-examination--answer {}'", ("exit status 0",)),
     "known": (
         "echo 'AssertionError: SRE module mismatch' >&2; exit 1",
         ("exit status 1", "SRE module mismatch", "This is: "),
@@ -362,12 +363,12 @@ def test_interrupted_it_leaves_nothing_running(
     python = script(tmp_path / "python", f"exec 3<>{fifo}; echo >&3; exec sleep 600")
     readers: list[int] = []
 
-    def interrupt(*_: object) -> int:
+    def interrupt(*_: object) -> bool:
         readers.append(os.open(fifo, os.O_RDONLY))  # waits until it is open at the other end
         assert os.read(readers[0], 1) == b"\n"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(examine_module, "_end_of", interrupt)
+    monkeypatch.setattr(examine_module, "_await", interrupt)
     with pytest.raises(KeyboardInterrupt):
         look(python=python)
     try:

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.probes import identity, read_facts, write_facts
 
 if TYPE_CHECKING:
-    from isthmus.runtimes.locate import Located
+    from isthmus.runtimes.located import Located
 
 __all__ = ["Examination", "Foreign", "examine"]
 
 _MARK = "--isthmus-examination--"  # as in examine_program
 _TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
 _PATIENCE = 2.0  # seconds until a person is told what they wait for
+_TICK = 0.004  # seconds
 _LAST_LINES = 20
 _FORMAT = 1
 # What steers a Python and its libraries; the rest of an environment does not change the answer.
@@ -163,19 +165,32 @@ def _ask(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = _start(located, ["-c", program, asked], environ, out, err)
         try:
-            status = _end_of(process, located, say)
-        except TimeoutError as exc:
-            raise EnvironmentSetupError(f"{exc}:\n{_tail(_text(out) + _text(err))}") from exc
+            in_time = _await(process, located, say)
         finally:
-            _end_session(process)
+            status = _end_session(process)
         said, complained = _text(out), _text(err)
-    *progress, last = said.split(f"\n{_MARK}") if _MARK in said else [said]
-    if status == 0 and last.startswith("answer "):
-        answer: Mapping[str, Any] = json.loads(last[len("answer ") :].splitlines()[0])
-        return answer
-    doing = last.split("\n")[0] if progress else ""
-    before = said.split(f"\n{_MARK}")[0]
-    raise EnvironmentSetupError(_last_words(located, status, doing, f"{before}\n{complained}"))
+    if not in_time:
+        raise EnvironmentSetupError(
+            f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s:\n"
+            f"{_tail(said + complained)}"
+        )
+    before, *progress = said.split(f"\n{_MARK}")
+    answer = _answer_of(progress[-1]) if progress and status == 0 else None
+    if answer is None:
+        doing = progress[-1].split("\n")[0] if progress else ""
+        raise EnvironmentSetupError(_last_words(located, status, doing, f"{before}\n{complained}"))
+    return answer
+
+
+def _answer_of(last: str) -> Mapping[str, Any] | None:
+    """Read the line that an interpreter ends with; None if it is something else."""
+    line = last.split("\n")[0]
+    try:
+        answer: Mapping[str, Any] = json.loads(line.removeprefix("answer "))
+        _understood(answer)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return answer
 
 
 def _start(
@@ -201,26 +216,28 @@ def _start(
         ) from exc
 
 
-def _end_of(process: subprocess.Popen[bytes], located: Located, say: Callable[[str], None]) -> int:
-    """Wait for an interpreter; its exit status."""
-    try:
-        return process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        say(f"examining {located.python}; once, until something in it changes")
-    try:
-        return process.wait(_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(
-            f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s"
-        ) from None
+def _await(process: subprocess.Popen[bytes], located: Located, say: Callable[[str], None]) -> bool:
+    """Wait until an interpreter has ended; False if it takes too long."""
+    if _has_ended(process, _PATIENCE):
+        return True
+    say(f"examining {located.python}; once, until something in it changes")
+    return _has_ended(process, _TIMEOUT)
 
 
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # nothing was left running
-        pass
-    process.wait()
+def _has_ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for the end of a process and leave it there: its number stays that of its session."""
+    deadline = time.monotonic() + timeout
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_TICK)
+    return True
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> int:
+    """End whatever is left of a session; the exit status of its first process."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
 
 
 def _last_words(located: Located, status: int, doing: str, words: str) -> str:
