@@ -165,6 +165,9 @@ def test_fix_says_what_it_did(project: Path, capsys: pytest.CaptureFixture[str])
     (project / ".isthmus" / "up" / "r1.json").write_text("{}", encoding="utf-8")
     assert main(["doctor", "--fix"]) == 0
     assert "did: removed the record of run r1, which is over\n" in capsys.readouterr().out
+    (project / ".isthmus" / "up" / "r2.json").write_text("{}", encoding="utf-8")
+    assert main(["doctor", "--fix", "--quiet"]) == 0
+    assert capsys.readouterr().out == "did: removed the record of run r2, which is over\n"
     assert main(["doctor", "--fix", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["done"] == []
 
@@ -191,6 +194,13 @@ def test_explain_reads_standard_input(
     assert (match["id"], match["number"]) == ("foreign-stdlib", 1)
     assert match["line"].endswith(f"sim | {SRE}")
     assert match["fix"]
+
+
+def test_explain_reads_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "run.log"
+    log.write_bytes(b"\xff" + SRE.encode())
+    assert main(["doctor", "--explain", str(log)]) == 0
+    assert "[foreign-stdlib]" in capsys.readouterr().out
 
 
 def test_explain_of_something_unknown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def test_an_interpreter_that_is_not_there(project: Project, only: Only) -> None:
     assert found.where == "runtime sim"
     assert "/nowhere/python" in found.evidence[0]
     assert report.runtimes[0].python == ""
+
+
+def test_a_state_folder_that_cannot_be_written(
+    project: Project, newest_python: Environment, only: Only
+) -> None:
+    project.state.root.write_text("no folder", encoding="utf-8")
+    project.write(f'[runtime.sim]\npython = "{newest_python.python}"')
+    found = only(project.diagnose(), "state-unwritable")
+    assert str(project.state.root) in found.evidence[0]
 
 
 def test_an_interpreter_that_dies(project: Project, only: Only) -> None:
@@ -68,6 +78,7 @@ def test_what_the_manifest_asks_for_and_the_runtime_is_not(
     )
     report = project.diagnose()
     assert sorted(each.id for each in report.faults) == ["must-import", "requires-python"]
+    assert any("[runtime.sim]" in step for step in only(report, "requires-python").fix)
     found = only(report, "must-import")
     assert "isaacsim" in found.evidence[0]
     assert any("ISAAC_SIM_ROOT" in step for step in found.fix)
@@ -322,11 +333,12 @@ def test_a_python_without_memfd_create(
     assert found.evidence == ("it has no eventfd",)
 
 
-def test_this_machine_can_do_what_links_need() -> None:
-    machine = measure({})
-    assert machine.unix and machine.loopback
-    assert machine.folder == "/tmp"
-    assert not list(Path("/tmp").glob(f"isthmus-doctor-{os.getpid()}*"))
+def test_this_machine_can_do_what_links_need_and_is_left_as_it_was() -> None:
+    with tempfile.TemporaryDirectory(prefix="isthmus-", dir="/tmp") as folder:
+        machine = measure({"XDG_RUNTIME_DIR": folder})
+        assert machine.unix and machine.loopback
+        assert machine.folder == folder
+        assert os.listdir(folder) == []
 
 
 def test_what_a_machine_cannot_do() -> None:

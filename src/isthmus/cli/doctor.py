@@ -2,7 +2,7 @@
 
     isthmus doctor                     one screen
     isthmus doctor --fix               and do what is safe
-    isthmus doctor --explain LOG_TEXT  name the known fault in a traceback; `-` reads it from stdin
+    isthmus doctor --explain run.log   name the known fault in a log; `-` reads standard input
 
 The exit status is 0 if nothing is wrong, 1 if something is, 2 if it could not be found out. With
 --explain it is 0 if a fault was named and 1 if none is known.
@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--explain",
         metavar="TEXT",
         help="look at nothing but this traceback or log, and name the known faults in it; "
-        "- reads it from standard input",
+        "it may be the name of a file, and - reads standard input",
     )
 
 
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.quiet:
         from isthmus.doctor.screen import findings_text
 
+        for line in report.done:
+            print(f"did: {line}")
         if report.faults:
             print(findings_text(report.faults))
     else:
@@ -105,6 +107,8 @@ def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
 
     if text == "-":
         text = sys.stdin.buffer.read(_MAX_TEXT).decode("utf-8", "replace")
+    elif "\n" not in text and os.path.isfile(text):
+        text = _read(Path(text))
     if not text.strip():
         raise Error("expected a traceback or log after --explain or on standard input, got nothing")
     matches = explain(text)
@@ -115,6 +119,14 @@ def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
 
         print(explained(matches))
     return EXIT_EXPLAINED if matches else EXIT_UNKNOWN
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_MAX_TEXT).decode("utf-8", "replace")
+    except OSError as error:
+        raise Error(f"cannot read {file}: {error.strerror or error}") from error
 
 
 def _entry(match: object) -> dict[str, object]:

@@ -9,7 +9,7 @@ from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.examine import Examination, examine
 from isthmus.runtimes.faults import explain
 from isthmus.runtimes.locate import Located
-from isthmus.runtimes.made import lock_of, made_environment
+from isthmus.runtimes.made import lock_of
 from isthmus.runtimes.requirements import read_lock, read_requirements
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
@@ -69,8 +69,11 @@ def inspect(
     said: list[str] = []
     try:
         around = surround(settings, state, environ, said.append, build=False)
+    except OSError as error:
+        evidence = f"{error.filename or state.root}: {error.strerror or error}"
+        return Subject(settings, facts, (finding("state-unwritable", where, [evidence]),))
     except EnvironmentSetupError as error:
-        kind = _why_missing(settings, state, str(error))
+        kind = _why_missing(state, str(error))
         return Subject(settings, facts, (finding(kind, where, [str(error)]),))
     located, child = around.located, around.environ
     outdated = [line for line in said if "out of date" in line]
@@ -97,11 +100,10 @@ def inspect(
     return Subject(settings, facts, tuple(findings), located, child, examination)
 
 
-def _why_missing(settings: RuntimeSettings, state: StateFolder, error: str) -> str:
+def _why_missing(state: StateFolder, error: str) -> str:
     if "not built yet" in error:
         return "environment-not-built"
-    unmade = settings.requirements and made_environment(settings, state) is None
-    return "environment-not-built" if unmade and "python" not in error else "runtime-missing"
+    return "state-unwritable" if f"write into {state.root}" in error else "runtime-missing"
 
 
 def _outdated(

@@ -99,6 +99,11 @@ KINDS: dict[str, Kind] = {
         "Nothing can be started in this runtime.",
         "Make its environment again, or correct `python` in its `[runtime.NAME]`.",
     ),
+    "state-unwritable": Kind(
+        "the folder in which isthmus keeps what it makes cannot be written",
+        "Nothing can be started in any runtime.",
+        "Make `.isthmus` beside isthmus.toml writable, or a link to a folder that is.",
+    ),
     "environment-not-built": Kind(
         "the environment of a runtime is not built yet",
         "The first start in it builds it, which takes a while and needs the package index.",
@@ -218,12 +223,17 @@ def finding(
         value: stands for `{value}` in the kind's steps.
     """
     row = KINDS[kind]
-    steps = [step.replace("{value}", value) for step in row.fix.splitlines()]
+    title, text = row.title, row.fix.replace("{value}", value)
+    if where.startswith("runtime "):
+        name = where.removeprefix("runtime ")
+        title = title.replace(" of a runtime", "")
+        text = text.replace("[runtime.NAME", f"[runtime.{name}").replace("run NAME", f"run {name}")
+    steps = text.splitlines()
     return Finding(
         id=kind,
         level=row.level,
         where=where,
-        title=row.title,
+        title=title,
         evidence=tuple(evidence),
         breaks=row.breaks,
         fix=tuple(dict.fromkeys([*fix, *steps])),

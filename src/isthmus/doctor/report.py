@@ -19,7 +19,7 @@ class Finding:
     """One thing that is wrong, or worth knowing.
 
     Attributes:
-        id: a row of `runtimes.faults.FAULTS` or of `kinds.KINDS`.
+        id: what kind it is, one of the words of docs/TROUBLESHOOTING.md.
         level: "fault", which makes the exit status 1, or "note".
         where: "shell", "machine", "contract" or "runtime NAME".
         title: what it is, on one line.
@@ -67,7 +67,8 @@ class RuntimeFacts:
         python: its interpreter; "" if there is none.
         version: such as "3.11.7"; "" if it does not answer.
         numpy: its version, "" without one.
-        kind: see `runtimes.locate.KINDS`; "" if nothing was found.
+        kind: "executable", "venv", "conda", "isaac", "project" (of uv), "made" or "found"; "" if
+            there is none.
         origin: why it is this interpreter.
         soabi: which compiled extensions it loads.
         abilities: "memfd" ("os", "syscall", ""), "eventfd", "pidfd".
