@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from isthmus.doctor import Report
-from isthmus.runtimes import Environment
+from isthmus.runtimes import Environment, find_interpreters, newest_of_each_minor
 from isthmus.runtimes.interpreters import probe
 
 from ..support.fake_isaac import build_fake_isaac
@@ -74,6 +76,26 @@ def test_both_are_named_although_either_is_fatal(
     folder = library(oldest_python)
     report = two_sides.diagnose(PYTHONPATH=str(folder), PYTHONHOME=str(folder.parent.parent))
     assert sorted(faults(report)) == ["foreign-stdlib", "pythonhome"]
+
+
+def test_every_python_that_another_one_breaks(project: Project) -> None:
+    """All ordered pairs of this machine's Pythons, by library and by home."""
+    found = newest_of_each_minor(find_interpreters())
+    if len(found) < 2:
+        pytest.skip("needs two Pythons")
+    project.write(
+        "\n".join(f'[runtime.py3{each.version[1]}]\npython = "{each.path}"' for each in found)
+    )
+    assert project.diagnose().is_healthy
+    for other in found:
+        home = other.path.parent.parent
+        report = project.diagnose(
+            PYTHONPATH=str(home / "lib" / f"python{other.minor}"), PYTHONHOME=str(home)
+        )
+        others = sorted(f"py3{each.version[1]}" for each in found if each is not other)
+        for kind in ("foreign-stdlib", "pythonhome"):
+            seen = [line for each in report.faults if each.id == kind for line in each.evidence]
+            assert sorted(line.split()[1] for line in seen if line.startswith("breaks ")) == others
 
 
 def test_same_minor_shadow(
