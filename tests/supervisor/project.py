@@ -39,6 +39,12 @@ class Project:
         self.folder = folder
         self._processes: dict[str, dict[str, Any]] = {}
         self._runs: dict[str, dict[str, Any]] = {}
+        self._runtimes: dict[str, dict[str, Any]] = {}
+
+    def runtime(self, name: str, **settings: Any) -> Project:
+        """Add a runtime."""
+        self._runtimes[name] = settings
+        return self
 
     def process(self, name: str, code: str, *arguments: str, **settings: Any) -> Project:
         """Add a process that runs a small Python program."""
@@ -55,7 +61,8 @@ class Project:
 
     def write(self) -> None:
         """Write the manifest."""
-        tables = {f"process.{name}": each for name, each in self._processes.items()}
+        tables = {f"runtime.{name}": each for name, each in self._runtimes.items()}
+        tables.update({f"process.{name}": each for name, each in self._processes.items()})
         tables.update({f"run.{name}": each for name, each in self._runs.items()})
         text = "\n".join(
             "\n".join([f"[{table}]", *(f"{key} = {_toml(value)}" for key, value in each.items())])

@@ -100,14 +100,12 @@ def test_a_slow_terminal_is_told_how_much_it_missed(project: Project) -> None:
 
 def test_a_closed_terminal_ends_nothing(project: Project) -> None:
     reading, writing = os.pipe()
-    code = (
-        f"import time\nfor n in range(50): print(n, flush=True)\nopen('done', 'w').close()\n{WAITS}"
-    )
+    code = f"for n in range(50): print(n, flush=True)\nopen('done', 'w').close()\n{WAITS}"
     with project.process("a", code).up(stdout=writing, stderr=writing) as up:
         os.close(writing)
         os.close(reading)
         until((project.folder / "done").exists)
-        assert up.log("a").splitlines() == [str(n) for n in range(50)]
+        until(lambda: up.log("a").splitlines() == [str(n) for n in range(50)])
         up.interrupt(signal.SIGTERM)
         assert up.end() == 143
     assert up.nothing_is_left()

@@ -53,10 +53,13 @@ class Reported(Protocol):
     manifest: Manifest
     plan: Plan
     processes: dict[str, Process]
-    examinations: dict[str, Examination]
     started_ns: int
     ended_ns: int | None
     verdict: Verdict | None
+
+    @property
+    def examinations(self) -> Mapping[str, Examination]:
+        """What the interpreter of each runtime answered."""
 
 
 def facts(run: Reported) -> dict[str, Any]:

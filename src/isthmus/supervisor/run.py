@@ -8,27 +8,24 @@ each process is stopped once those that depend on it have ended.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from isthmus.errors import Error, SupervisionError
+from isthmus.errors import Error
 from isthmus.runids import run_id as new_run_id
 from isthmus.runtimes.examine import Examination
-from isthmus.runtimes.placeholders import substitute
 from isthmus.runtimes.plan import Plan
-from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready, RuntimeSettings
+from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready
 from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor import records, report
 from isthmus.supervisor.interrupts import Interrupts
 from isthmus.supervisor.logfile import LogFile
 from isthmus.supervisor.orphans import adopt_orphans, end_orphans
 from isthmus.supervisor.output import Output
+from isthmus.supervisor.preparing import Prepare, Preparing
 from isthmus.supervisor.process import Outcome, Process
 from isthmus.supervisor.report import Verdict
 from isthmus.supervisor.terminal import OWN, Terminal, wants_colour
@@ -36,47 +33,9 @@ from isthmus.supervisor.ward import Order, Ward
 from isthmus.supervisor.warden import remove_tree
 from isthmus.supervisor.words import exit_status, signal_name
 
-__all__ = ["EXIT_FAILED", "Launched", "Prepare", "Run"]
+__all__ = ["EXIT_FAILED", "Run"]
 
 EXIT_FAILED = 3
-
-T = TypeVar("T")
-
-
-class Launched(Protocol):
-    """What `Run` needs of `isthmus.runtimes.launch.Launch`."""
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The arguments, the program's name first."""
-
-    @property
-    def executable(self) -> Path:
-        """The file to execute."""
-
-    @property
-    def environ(self) -> Mapping[str, str]:
-        """The whole environment."""
-
-    @property
-    def examination(self) -> Examination | None:
-        """What the interpreter answered, where there is a runtime."""
-
-
-class Prepare(Protocol):
-    """`isthmus.runtimes.launch.prepare`."""
-
-    def __call__(
-        self,
-        runtime: RuntimeSettings | None,
-        command: Sequence[str],
-        state: StateFolder,
-        environ: Mapping[str, str],
-        say: Callable[[str], None],
-        *,
-        extra: Mapping[str, str],
-    ) -> Launched:
-        """Find the program, and build its environment."""
 
 
 class Run:
@@ -104,7 +63,6 @@ class Run:
         self.folder = (manifest.runs_folder / self.id).absolute()
         self.sockets = records.private_folder(environ)
         self.processes: dict[str, Process] = {}
-        self.examinations: dict[str, Examination] = {}
         self.started_ns = time.time_ns()
         self.ended_ns: int | None = None
         self.verdict: Verdict | None = None
@@ -112,8 +70,7 @@ class Run:
         if manifest.contract.file is not None:
             self.values["contract"] = str(manifest.contract.file)
         self._state = state
-        self._environ = environ
-        self._prepare = prepare
+        self._preparing = Preparing(manifest, state, environ, prepare, self.say)
         self._wardens: set[int] = set()
         self._wards: list[Ward] = []
         self._terminal = Terminal(
@@ -121,7 +78,12 @@ class Run:
             {each.name: report.shown(self._log(each.name)) for each in plan.processes},
             colour=wants_colour(environ),
         )
-        self._record_failed = False
+        self._unwritable: set[Path] = set()
+
+    @property
+    def examinations(self) -> Mapping[str, Examination]:
+        """What the interpreter of each runtime answered, so far."""
+        return self._preparing.examinations
 
     async def supervise(self) -> int:
         """Start everything, watch it, end it; the exit status.
@@ -148,45 +110,12 @@ class Run:
         return self.verdict.status
 
     async def order(self, settings: ProcessSettings) -> Order:
-        """Prepare what is to be started, with the placeholders filled in.
-
-        Raises:
-            ManifestError: a placeholder has no value.
-            EnvironmentSetupError: the program or its runtime cannot be used.
-        """
-        values = dict(self.values)
-        command = [substitute(word, values) for word in settings.command]
-        cwd = str(self.manifest.folder / substitute(str(settings.cwd), values))
-        extra = {
-            "PYTHONUNBUFFERED": "1",  # else what is printed comes through 8 KiB at a time
-            **{name: substitute(text, values) for name, text in settings.env.items()},
-            "ISTHMUS_RUN_ID": self.id,
-            "ISTHMUS_RUN_DIR": str(self.folder),
-            "ISTHMUS_PROCESS": settings.name,
-        }
-        runtime = self.manifest.runtimes[settings.runtime] if settings.runtime else None
-        launch = await self._prepared(runtime, command, extra)
-        if os.sep not in str(launch.executable):
-            raise SupervisionError(f"{launch.executable}: command not found on PATH")
-        return Order(
-            argv=tuple(launch.argv),
-            executable=str(launch.executable),
-            environ=launch.environ,
-            cwd=cwd,
-            sockets=self.sockets,
-            log=str(self._log(settings.name)),
-            signal=signal.Signals[settings.stop_signal],
-            patience=settings.stop_timeout,
-        )
+        """Prepare what is to be started."""
+        return await self._preparing.order(settings, self.values, self._log(settings.name))
 
     def target(self, ready: Ready) -> str:
-        """Fill in where a process is to be reached.
-
-        Raises:
-            ManifestError: a placeholder has no value.
-        """
-        target = substitute(ready.target, self.values)
-        return str(self.manifest.folder / target) if ready.kind == "socket" else target
+        """Fill in where a process is to be reached."""
+        return self._preparing.target(ready, self.values)
 
     async def start(self, name: str, order: Order, output: Callable[[bytes], None]) -> Ward:
         """Start a process.
@@ -213,13 +142,13 @@ class Run:
         """Write down how things are."""
         facts = report.facts(self)
         brief = {name: value for name, value in facts.items() if name != "runtimes"}
-        try:
-            records.write_json(self._lock.record, brief)
-            records.write_json(self.folder / records.UP, facts)
-        except OSError as error:
-            if not self._record_failed:
-                self.say(f"cannot write {error.filename}: {error.strerror}; the run goes on")
-            self._record_failed = True
+        for file, content in ((self._lock.record, brief), (self.folder / records.UP, facts)):
+            try:
+                records.write_json(file, content)
+            except OSError as error:
+                if file not in self._unwritable:
+                    self.say(f"cannot write {file}: {error.strerror}; the run goes on")
+                self._unwritable.add(file)
 
     def say(self, text: str) -> None:
         """Tell the user, from any thread."""
@@ -261,10 +190,8 @@ class Run:
 
     async def _examine(self) -> None:
         """Look at every runtime before anything starts: what is missing shows now, not later."""
-        used = dict.fromkeys(each.runtime for each in self.plan.processes if each.runtime)
         try:
-            for name in used:
-                await self._prepared(self.manifest.runtimes[name], ["python"], {})
+            await self._preparing.examine(self.plan.processes)
         except Error as error:
             self.say(str(error))
             self._decide(Verdict("nothing was started", EXIT_FAILED))
@@ -309,18 +236,6 @@ class Run:
         self._lock.release()
         self._terminal.close()
 
-    async def _prepared(
-        self, runtime: RuntimeSettings | None, command: Sequence[str], extra: Mapping[str, str]
-    ) -> Launched:
-        launch = await _in_thread(
-            lambda: self._prepare(
-                runtime, command, self._state, self._environ, self.say, extra=extra
-            )
-        )
-        if runtime is not None and launch.examination is not None:
-            self.examinations[runtime.name] = launch.examination
-        return launch
-
     def _asked(self, number: int) -> None:
         self._decide(Verdict(f"{signal_name(number)} came", 128 + number))
 
@@ -340,31 +255,3 @@ def _status_of_main(outcome: Outcome) -> int:
     if outcome.kind == "failed" and not outcome.status:
         return EXIT_FAILED
     return exit_status(outcome.status or 0)
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run something that blocks, in a thread that nobody waits for should the run end first."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except BaseException as error:
-            failure = error
-        try:
-            loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:
-            pass  # the run is over
-
-    threading.Thread(target=run, name="prepare", daemon=True).start()
-    return await future

@@ -1,0 +1,107 @@
+"""Runtimes: looked at before anything starts, in a thread that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from isthmus.supervisor.aside import aside
+from isthmus.supervisor.registry import strays
+
+from .project import Project
+
+NAMES = "import os; print(os.environ['ISTHMUS_RUNTIME'], os.environ['ISTHMUS_PROCESS'])"
+
+
+def test_what_was_examined_is_written_down(project: Project) -> None:
+    project.runtime("mine", python=sys.executable, must_import=["json"])
+    up = project.process("a", NAMES, runtime="mine").done()
+    assert up.status == 0, up.output
+    assert up.log("a") == "mine a\n"
+    facts = up.facts["runtimes"]["mine"]
+    assert facts["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert facts["packages"]["pytest"] == pytest.__version__
+
+
+def test_a_runtime_that_cannot_be_used_shows_before_anything_starts(project: Project) -> None:
+    project.runtime("mine", python=sys.executable, must_import=["no_such_module"])
+    project.process("first", "print('running')")
+    project.process("second", NAMES, runtime="mine", depends_on=["first"])
+    up = project.done()
+    assert up.status == 3
+    assert "no_such_module" in up.output
+    assert "running" not in up.output
+    assert up.facts["why"] == "nothing was started"
+    assert up.nothing_is_left()
+
+
+SLOW = """
+import asyncio, os, subprocess, sys
+from pathlib import Path
+from isthmus.runtimes.plan import plan
+from isthmus.runtimes.settings import ContractSettings, Manifest, ProcessSettings, RuntimeSettings
+from isthmus.runtimes.state import StateFolder
+from isthmus.supervisor.run import Run
+
+def build(runtime, command, state, environ, say, *, extra):
+    say("building for a long time")
+    subprocess.run(["sleep", "1000"])
+
+here = Path.cwd()
+runtimes = {"mine": RuntimeSettings("mine", ("3",))}
+processes = {"a": ProcessSettings("a", ("python",), runtime="mine")}
+manifest = Manifest(
+    here / "isthmus.toml", here / "runs", runtimes, processes, {}, ContractSettings()
+)
+run = Run(manifest, plan(manifest), StateFolder.beside(here), os.environ, build)
+sys.exit(asyncio.run(run.supervise()))
+"""
+
+
+def test_a_long_build_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"ISTHMUS_RUN_ID": tmp_path.name},  # so that what is left can be found
+    )
+    assert process.stderr is not None
+    assert any("building for a long time" in line for line in process.stderr)
+    process.terminate()
+    said = process.stderr.read()
+    assert process.wait(60) == 143, said
+    process.stderr.close()
+    assert strays(tmp_path.name) == {}
+
+
+def test_work_aside_gives_back_what_it_gives_or_raises() -> None:
+    async def both() -> None:
+        assert await aside(threading.get_ident) != threading.get_ident()
+        with pytest.raises(ZeroDivisionError):
+            await aside(lambda: 1 // 0)
+
+    asyncio.run(both())
+
+
+def test_work_aside_may_end_when_nobody_waits_any_more() -> None:
+    go_on, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        go_on.wait()
+        done.set()
+
+    async def give_up() -> None:
+        waiting = asyncio.ensure_future(aside(work))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    asyncio.run(give_up())
+    go_on.set()
+    assert done.wait(30)
