@@ -50,7 +50,8 @@ def test_the_move_to_shared_memory_is_logged(
     with caplog.at_level(logging.INFO, "isthmus.gateway"):
         with served.connect() as link:
             assert link.transport == "shm"
-    assert any("moved to shm" in record.getMessage() for record in caplog.records)
+            # The gateway says so after its answer, in a thread of its own.
+            until(lambda: any("moved to shm" in each.getMessage() for each in caplog.records))
 
 
 def test_rows_are_bounded_over_all_sessions() -> None:

@@ -96,10 +96,10 @@ def run(args: argparse.Namespace) -> int:
         stream=sys.stderr,
     )
     check_bounds(args, BOUNDS)
-    install_wanted(os.environ, DEFAULT_FORBIDDEN, by=f"isthmus serve (set {VARIABLE} to change it)")
     addresses = [_address(url) for url in args.listen or [DEFAULT_LISTEN]]
     find_code_here(args.model)
     _allow_descriptors(args.max_sessions)
+    install_wanted(os.environ, DEFAULT_FORBIDDEN, by=f"isthmus serve (set {VARIABLE} to change it)")
     policies = _load(args)
     listeners: list[Listener] = []
     try:

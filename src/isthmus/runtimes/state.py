@@ -6,7 +6,7 @@
         .gitignore        holds "*": nothing here is anyone's source
         envs/NAME/        environments made on demand
         bin/NAME/         `python`, `python3` and `isthmus` of a runtime, for PATH
-        path/             our package and nothing else, for PYTHONPATH
+        path/*/           a link to our package and nothing else, for PYTHONPATH
         probes/           what interpreters answered, by their identity
         up/RUN_ID.json    a run that is up, and RUN_ID.lock, held by its supervisor
 
