@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import signal
+import subprocess
 import threading
 
 from ..support.waiting import until
-from .project import Project
+from .project import ISTHMUS, Project
 
 WAITS = "import signal; signal.pause()"
 
@@ -109,6 +111,17 @@ def test_a_closed_terminal_ends_nothing(project: Project) -> None:
         up.interrupt(signal.SIGTERM)
         assert up.end() == 143
     assert up.nothing_is_left()
+
+
+def test_without_any_standard_descriptor_it_runs_all_the_same(project: Project) -> None:
+    project.process("a", "print('said')").write()
+    command = f"exec {shlex.join([*ISTHMUS, 'up'])} <&- >&- 2>&-"
+    assert (
+        subprocess.run(["/bin/sh", "-c", command], cwd=project.folder, timeout=60).returncode == 0
+    )
+    (log,) = project.folder.glob("runs/*/logs/a.log")
+    assert log.read_text(encoding="utf-8") == "said\n"
+    assert sorted(each.name for each in project.folder.glob(".isthmus/up/*")) == []
 
 
 def test_a_full_disk_under_a_log_does_not_end_the_run(project: Project) -> None:

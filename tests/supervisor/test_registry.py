@@ -153,7 +153,12 @@ def test_what_nobody_watches_any_more_is_found_and_ended(project: Project) -> No
     assert not os.path.exists(up.facts["sockets"])
 
 
-def test_a_number_that_was_given_again_is_not_signalled() -> None:
+@pytest.mark.parametrize("has_pidfd", [True, False])
+def test_a_number_that_was_given_again_is_not_signalled(
+    has_pidfd: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_pidfd:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
     ticks = started_at(os.getpid())
     assert ticks is not None
     assert send_signal(os.getpid(), ticks, 0)

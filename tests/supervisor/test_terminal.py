@@ -52,6 +52,15 @@ def test_a_terminal_gets_colours(pipe: tuple[int, int]) -> None:
     assert everything(*pipe) == "\x1b[36msim     |\x1b[0m one\n"
 
 
+def test_a_file_gets_none_while_a_terminal_does(pipe: tuple[int, int]) -> None:
+    shown = Terminal(["a"], {}, colour=True, own_colour=False, out=pipe[1], err=pipe[1])
+    shown.start()
+    shown.show("a", "one")
+    shown.show(OWN, "two")
+    shown.close()
+    assert everything(*pipe) == "\x1b[36ma       |\x1b[0m one\nisthmus | two\n"
+
+
 def test_what_processes_say_and_what_we_say_go_different_ways(pipe: tuple[int, int]) -> None:
     reading, writing = os.pipe()
     shown = terminal(pipe[1], err=writing)

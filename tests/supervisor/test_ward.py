@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from isthmus.errors import SupervisionError
+from isthmus.supervisor import warden
 from isthmus.supervisor.ward import Ending, Order, Ward
 
 from ..support.waiting import until
-
-Told = Callable[[str], Awaitable[None]]
 
 
 class Household:
@@ -74,7 +75,7 @@ def lived(house: Household, code: str, *arguments: str) -> Ending:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left(house: Household) -> object:
+def _nothing_is_left(house: Household) -> Iterator[None]:
     yield
     os.close(house.lock)
     assert house.wardens == set()
@@ -224,6 +225,30 @@ def test_no_descriptor_of_ours_is_left(house: Household) -> None:
 def test_all_output_comes_before_the_end(house: Household) -> None:
     assert lived(house, "import os; os.write(1, b'x' * 60000); os.write(2, b'y')") == Ending(0)
     assert house.output == b"x" * 60000 + b"y"
+
+
+def test_children_of_every_thread_are_ours_also_where_the_kernel_keeps_no_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as one, ThreadPoolExecutor(1) as thread:
+        other = thread.submit(subprocess.Popen, ["sleep", "1000"]).result()
+        with other:
+            listed = warden.own_children()
+            assert {one.pid, other.pid} <= set(listed)
+            real = os.listdir
+
+            def without_list(place: str) -> list[str]:
+                if place == "/proc/self/task":
+                    raise FileNotFoundError(place)
+                return real(place)
+
+            monkeypatch.setattr(os, "listdir", without_list)
+            assert sorted(warden.own_children()) == sorted(listed)
+            monkeypatch.undo()
+            warden.signal_children([one.pid], signal.SIGKILL)
+            assert one.wait() == -signal.SIGKILL
+            assert other.poll() is None
+            other.kill()
 
 
 def children_of(pid: int) -> list[str]:

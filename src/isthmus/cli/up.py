@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from isthmus.runtimes.state import StateFolder
     from isthmus.supervisor.run import Run
 
+    _fill_standard_descriptors()
     name, more = _words(args)
     path = args.manifest or find_manifest(Path.cwd())
     manifest = load_manifest(path, os.environ)
@@ -71,6 +72,15 @@ def with_arguments(chosen: Plan, more: Sequence[str]) -> Plan:
         for each in chosen.processes
     )
     return replace(chosen, processes=processes)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what was closed (`>&-`): else the next file opened would be taken for the terminal."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def _words(args: argparse.Namespace) -> tuple[str | None, list[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from isthmus.errors import SupervisionError
@@ -43,18 +45,26 @@ def send_signal(pid: int, ticks: int, number: int) -> bool:
         SupervisionError: it belongs to another user.
     """
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        # The descriptor holds on to one process; now see which.
-        if started_at(pid) != ticks:
-            return False
-        signal.pidfd_send_signal(descriptor, number)
+        with _held(pid) as send:
+            if started_at(pid) != ticks:
+                return False
+            send(number)
     except ProcessLookupError:
         return False
     except PermissionError as exc:
         raise SupervisionError(f"process {pid} belongs to another user") from exc
+    return True
+
+
+@contextmanager
+def _held(pid: int) -> Iterator[Callable[[int], None]]:
+    """Hold on to a process, whose number then stands for it; gives what signals it."""
+    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
+        # A Python built for an old kernel. Between a look and the signal lie microseconds.
+        yield lambda number: os.kill(pid, number)
+        return
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield lambda number: signal.pidfd_send_signal(descriptor, number)
     finally:
         os.close(descriptor)
-    return True

@@ -76,7 +76,8 @@ class Run:
         self._terminal = Terminal(
             [each.name for each in plan.processes],
             {each.name: report.shown(self._log(each.name)) for each in plan.processes},
-            colour=wants_colour(environ),
+            colour=wants_colour(environ, 1),
+            own_colour=wants_colour(environ, 2),
         )
         self._unwritable: set[Path] = set()
 
@@ -185,7 +186,8 @@ class Run:
         self.stopping.set()
         self.changed()
         if lives:
-            self.say(f"{self.verdict.why}; stopping")
+            again = " (Ctrl-C again: kill)" if self.verdict.status == 130 else ""
+            self.say(f"{self.verdict.why}; stopping{again}")
             await asyncio.gather(*map(self._stop_in_order, self.processes.values()), *lives)
 
     async def _examine(self) -> None:

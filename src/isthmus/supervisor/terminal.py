@@ -35,7 +35,8 @@ class Terminal:
     Args:
         names: of the processes; they decide the prefix's width and colours.
         logs: where each process's whole output is, for the count of lines not shown.
-        colour: colour the prefixes.
+        colour: colour the prefixes, and keep the colours of the lines.
+        own_colour: colour the supervisor's own prefix; None as `colour`.
         out: descriptor for what processes write.
         err: descriptor for what the supervisor says.
     """
@@ -46,10 +47,12 @@ class Terminal:
         logs: Mapping[str, str],
         *,
         colour: bool,
+        own_colour: bool | None = None,
         out: int = 1,
         err: int = 2,
     ) -> None:
         self.colour = colour
+        self._own_colour = colour if own_colour is None else own_colour
         self._logs = logs
         self._width = max(map(len, [*names, _OWN_PREFIX]))
         self._colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
@@ -138,7 +141,8 @@ class Terminal:
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name or _OWN_PREFIX:<{self._width}} |"
-        return f"\x1b[{self._colours[name]}m{prefix}\x1b[0m " if self.colour else f"{prefix} "
+        colour = self.colour if name else self._own_colour
+        return f"\x1b[{self._colours[name]}m{prefix}\x1b[0m " if colour else f"{prefix} "
 
     def _write(self, descriptor: int, data: bytes) -> None:
         view = memoryview(data)
@@ -153,7 +157,7 @@ class Terminal:
                 self._closed_descriptors.add(descriptor)
 
 
-def wants_colour(environ: Mapping[str, str], descriptor: int = 1) -> bool:
+def wants_colour(environ: Mapping[str, str], descriptor: int) -> bool:
     """Tell whether to colour: on a terminal that can, unless NO_COLOR is set."""
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
         return False
