@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from isthmus.runtimes.manifest_keys import Key, tables
-from isthmus.runtimes.manifest_kinds import KINDS
+from isthmus.runtimes.manifest.keys import Key, tables
+from isthmus.runtimes.manifest.kinds import KINDS
 from isthmus.runtimes.placeholders import GENERAL, PID
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "MANIFEST.md"

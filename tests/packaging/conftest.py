@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.runtimes import Environment, choose_installer, probe
-from isthmus.runtimes.installers import python_of, run_tool
+from isthmus.runtimes.making.installers import python_of, run_tool
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 
 import isthmus
 from isthmus.runtimes import Environment
-from isthmus.runtimes.installers import run_tool
+from isthmus.runtimes.making.installers import run_tool
 
 pytestmark = pytest.mark.packaging
 

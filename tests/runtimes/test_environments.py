@@ -14,8 +14,8 @@ from isthmus.runtimes import (
     ensure_environment,
     read_environment,
 )
-from isthmus.runtimes.environments import STAMP
-from isthmus.runtimes.installers import python_of
+from isthmus.runtimes.making.environments import STAMP
+from isthmus.runtimes.making.installers import python_of
 
 
 class FakeInstaller:

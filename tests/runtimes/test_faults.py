@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from isthmus.runtimes import Environment, Interpreter, find_interpreters, newest_of_each_minor
-from isthmus.runtimes.fault import CAUSE
 from isthmus.runtimes.faults import FAULTS, MAX_LINE, Fault, explain, fault
+from isthmus.runtimes.faults.base import CAUSE
 
 SRE = "AssertionError: SRE module mismatch"
 

@@ -10,7 +10,12 @@ import pytest
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes import Interpreter, PipInstaller, UvInstaller, choose_installer
-from isthmus.runtimes.installers import clean_environ, has_hashes, remove_environment, run_tool
+from isthmus.runtimes.making.installers import (
+    clean_environ,
+    has_hashes,
+    remove_environment,
+    run_tool,
+)
 
 BASE = Path(sys.executable)
 
@@ -61,7 +66,8 @@ def test_a_venv_module_that_was_installed_since_is_used(
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(
-        "isthmus.runtimes.installers.run_tool", lambda command, *_, **__: commands.append(command)
+        "isthmus.runtimes.making.installers.run_tool",
+        lambda command, *_, **__: commands.append(command),
     )
     PipInstaller({}).create(replace(python, has_venv=False), tmp_path / "environment")
     assert commands == [[str(BASE), "-m", "venv", str(tmp_path / "environment")]]

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes import made, tools
-from isthmus.runtimes.installers import PipInstaller, UvInstaller, has_hashes
 from isthmus.runtimes.interpreters import Interpreter, probe
 from isthmus.runtimes.locate import Located, locate
-from isthmus.runtimes.requirements import read_lock, read_requirements
+from isthmus.runtimes.making import made, tools
+from isthmus.runtimes.making.installers import PipInstaller, UvInstaller, has_hashes
+from isthmus.runtimes.making.requirements import read_lock, read_requirements
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 

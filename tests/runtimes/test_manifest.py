@@ -11,8 +11,8 @@ import pytest
 from isthmus import tomltext
 from isthmus.errors import ManifestError, MissingDependencyError
 from isthmus.runtimes.manifest import MAX_TEXT, find_manifest, load_manifest, read_manifest
-from isthmus.runtimes.manifest_keys import Key, Table, tables
-from isthmus.runtimes.manifest_kinds import KINDS, Surroundings
+from isthmus.runtimes.manifest.keys import Key, Table, tables
+from isthmus.runtimes.manifest.kinds import KINDS, Surroundings
 from isthmus.runtimes.settings import (
     ContractSettings,
     EnvironSettings,

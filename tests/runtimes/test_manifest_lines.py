@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus import tomltext
-from isthmus.runtimes.manifest_lines import Lines, Place
+from isthmus.runtimes.manifest.lines import Lines, Place
 
 DOCUMENTS = {
     "plain": "a = 1\n\nb = 3 # c = 4\n# d = 4\nc=5",

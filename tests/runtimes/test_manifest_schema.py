@@ -13,9 +13,9 @@ import pytest
 from isthmus import tomltext
 from isthmus.errors import ManifestError
 from isthmus.runtimes.manifest import read_manifest
-from isthmus.runtimes.manifest_keys import Key, Table, tables
-from isthmus.runtimes.manifest_kinds import KINDS
-from isthmus.runtimes.manifest_schema import manifest_schema, manifest_schema_text
+from isthmus.runtimes.manifest.keys import Key, Table, tables
+from isthmus.runtimes.manifest.kinds import KINDS
+from isthmus.runtimes.manifest.schema import manifest_schema, manifest_schema_text
 from isthmus.runtimes.placeholders import GENERAL
 
 FILE = Path("/project/isthmus.toml")

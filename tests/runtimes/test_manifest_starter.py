@@ -10,11 +10,11 @@ import pytest
 from isthmus.errors import ManifestError
 from isthmus.runtimes.interpreters import Interpreter, InterpreterPair
 from isthmus.runtimes.manifest import read_manifest
-from isthmus.runtimes.manifest_findings import Finding, find_policy, find_sim, given
-from isthmus.runtimes.manifest_keys import tables
+from isthmus.runtimes.manifest.findings import Finding, find_policy, find_sim, given
+from isthmus.runtimes.manifest.keys import tables
+from isthmus.runtimes.manifest.starter import starter_text
 from isthmus.runtimes.plan import plan
 from isthmus.runtimes.settings import Manifest
-from isthmus.runtimes.starter import starter_text
 
 SUGGESTION = re.compile(r"^# (?=[a-z_-]+ = |\[[a-z.]+\]$)", re.MULTILINE)
 

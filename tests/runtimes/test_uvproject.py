@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes import tools
 from isthmus.runtimes.locate import Located, locate
+from isthmus.runtimes.making import tools
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 

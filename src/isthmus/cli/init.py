@@ -15,8 +15,8 @@ from pathlib import Path
 from isthmus.errors import ManifestError
 from isthmus.runtimes.interpreters import choose_pair, find_interpreters
 from isthmus.runtimes.manifest import FILE_NAME, read_manifest
-from isthmus.runtimes.manifest_findings import find_policy, find_sim, given
-from isthmus.runtimes.starter import quoted, starter_text
+from isthmus.runtimes.manifest.findings import find_policy, find_sim, given
+from isthmus.runtimes.manifest.starter import quoted, starter_text
 
 __all__ = ["configure", "run"]
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     # Before anything is written: what a user named may be no value for the file.
     read_manifest(text, Path(FILE_NAME), environ)
     if args.schema:
-        from isthmus.runtimes.manifest_schema import manifest_schema_text
+        from isthmus.runtimes.manifest.schema import manifest_schema_text
 
         _write(folder / args.schema, manifest_schema_text())
     _write(folder / FILE_NAME, text)

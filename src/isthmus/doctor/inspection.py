@@ -9,8 +9,8 @@ from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.examine import Examination, examine
 from isthmus.runtimes.faults import explain
 from isthmus.runtimes.locate import Located
-from isthmus.runtimes.made import lock_of
-from isthmus.runtimes.requirements import read_lock, read_requirements
+from isthmus.runtimes.making.made import lock_of
+from isthmus.runtimes.making.requirements import read_lock, read_requirements
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 from isthmus.runtimes.surroundings import surround

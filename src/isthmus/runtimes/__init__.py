@@ -10,19 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isthmus.runtimes.environments import (
-        Environment,
-        EnvironmentSpec,
-        built_environments,
-        ensure_environment,
-        read_environment,
-    )
-    from isthmus.runtimes.installers import (
-        Installer,
-        PipInstaller,
-        UvInstaller,
-        choose_installer,
-    )
     from isthmus.runtimes.interpreters import (
         Interpreter,
         InterpreterPair,
@@ -30,6 +17,19 @@ if TYPE_CHECKING:
         find_interpreters,
         newest_of_each_minor,
         probe,
+    )
+    from isthmus.runtimes.making.environments import (
+        Environment,
+        EnvironmentSpec,
+        built_environments,
+        ensure_environment,
+        read_environment,
+    )
+    from isthmus.runtimes.making.installers import (
+        Installer,
+        PipInstaller,
+        UvInstaller,
+        choose_installer,
     )
 
 __all__ = [
@@ -51,14 +51,14 @@ __all__ = [
 ]
 
 _DEFINED = {
-    "environments": (
+    "making.environments": (
         "Environment",
         "EnvironmentSpec",
         "built_environments",
         "ensure_environment",
         "read_environment",
     ),
-    "installers": ("Installer", "PipInstaller", "UvInstaller", "choose_installer"),
+    "making.installers": ("Installer", "PipInstaller", "UvInstaller", "choose_installer"),
     "interpreters": (
         "Interpreter",
         "InterpreterPair",

@@ -241,7 +241,7 @@ def _end_session(process: subprocess.Popen[bytes]) -> int:
 
 
 def _last_words(located: Located, status: int, doing: str, words: str) -> str:
-    from isthmus.runtimes.faults import explain
+    from isthmus.runtimes.faults.explaining import explain
 
     while_doing = f" while {doing}" if doing else " before it could say what it is"
     text = f"{located.python} ({located.origin}) {_how_it_ended(status)}{while_doing}"

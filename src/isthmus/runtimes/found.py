@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from isthmus.runtimes.installers import Say, clean_environ, run_tool
 from isthmus.runtimes.interpreters import OLDEST, Interpreter, find_interpreters
+from isthmus.runtimes.making.installers import Say, clean_environ, run_tool
 from isthmus.runtimes.probes import ProbeCache
 from isthmus.runtimes.versions import Specifier
 

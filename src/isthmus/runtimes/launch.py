@@ -174,7 +174,7 @@ def _outside(command: Sequence[str], environ: dict[str, str], cwd: Path) -> Laun
 def _complaint(
     runtime: RuntimeSettings, located: Located, examination: Examination, problems: Sequence[str]
 ) -> str:
-    from isthmus.runtimes.faults import explain
+    from isthmus.runtimes.faults.explaining import explain
 
     head = (
         f"runtime {runtime.name} cannot be used: Python {examination.version}, "

@@ -159,7 +159,7 @@ class _Search:
         return path
 
     def _project(self, folder: Path) -> Located:
-        from isthmus.runtimes.uvproject import ensure_project
+        from isthmus.runtimes.making.uvproject import ensure_project
 
         python = ensure_project(
             folder,
@@ -186,7 +186,7 @@ class _Search:
 
     def _made_before(self, wanted: list[Specifier], probes: ProbeCache) -> Interpreter | None:
         """Stay with the Python that the environment was made from: a newer one builds it anew."""
-        from isthmus.runtimes.made import made_environment
+        from isthmus.runtimes.making.made import made_environment
 
         made = made_environment(self._runtime, self._state) if self._runtime.requirements else None
         if made is None:
@@ -196,7 +196,7 @@ class _Search:
 
     def _downloaded(self, text: str) -> Located:
         from isthmus.runtimes.found import download_python, lowest_minor
-        from isthmus.runtimes.tools import find_uv
+        from isthmus.runtimes.making.tools import find_uv
 
         wanted = [Specifier.parse(text), *self._required]
         uv = find_uv(self._state, self._environ) if self._build else None
@@ -209,7 +209,7 @@ class _Search:
         return self._of_this_machine(text)
 
     def _made(self, located: Located) -> Located:
-        from isthmus.runtimes.made import ensure_made, lock_of
+        from isthmus.runtimes.making.made import ensure_made, lock_of
 
         name = self._runtime.name
         if located.kind not in _BASES:
@@ -247,7 +247,7 @@ class _Search:
     def _uv(self) -> Path | None:
         """Get uv, from the package index if need be; None where that is not possible."""
         from isthmus.runtimes.found import find_python
-        from isthmus.runtimes.tools import find_uv, get_installer
+        from isthmus.runtimes.making.tools import find_uv, get_installer
 
         uv = find_uv(self._state, self._environ)
         if uv is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.interpreters import Interpreter
-from isthmus.runtimes.resolving import Resolution
+from isthmus.runtimes.making.resolving import Resolution
 from isthmus.runtimes.versions import Specifier, is_version_range
 
 __all__ = ["Lock", "Requirements", "read_lock", "read_requirements", "write_lock"]

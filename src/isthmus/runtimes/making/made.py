@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.environments import (
+from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.making.environments import (
     Environment,
     EnvironmentSpec,
     ensure_environment,
@@ -17,18 +18,17 @@ from isthmus.runtimes.environments import (
     is_current,
     read_environment,
 )
-from isthmus.runtimes.installers import PipInstaller, Say, UvInstaller
-from isthmus.runtimes.interpreters import Interpreter
-from isthmus.runtimes.requirements import (
+from isthmus.runtimes.making.installers import PipInstaller, Say, UvInstaller
+from isthmus.runtimes.making.requirements import (
     Requirements,
     read_lock,
     read_requirements,
     write_lock,
 )
-from isthmus.runtimes.resolving import Question, Resolution, resolve
+from isthmus.runtimes.making.resolving import Question, Resolution, resolve
+from isthmus.runtimes.making.tools import get_installer
 from isthmus.runtimes.settings import RuntimeSettings
 from isthmus.runtimes.state import StateFolder
-from isthmus.runtimes.tools import get_installer
 
 __all__ = ["ensure_made", "lock_of", "made_environment"]
 

@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from isthmus.runtimes.installers import (
+from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.making.installers import (
     PipInstaller,
     Say,
     UvInstaller,
     choose_installer,
     python_of,
 )
-from isthmus.runtimes.interpreters import Interpreter
 from isthmus.runtimes.state import StateFolder
 
 __all__ = ["find_uv", "get_installer"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.expand import malformed
-from isthmus.runtimes.manifest_checks import Check, Misfit, argument, brief, either, listed, text
+from isthmus.runtimes.manifest.checks import Check, Misfit, argument, brief, either, listed, text
 from isthmus.runtimes.placeholders import PID
 from isthmus.runtimes.versions import Specifier, is_version_range
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .fault import CONSEQUENCE, SYMPTOM, Fault
+from .base import CONSEQUENCE, SYMPTOM, Fault
 
 __all__ = ["ISAAC_FAULTS"]
 

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from typing import Any
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.manifest_checks import Misfit, brief
-from isthmus.runtimes.manifest_keys import MANIFEST, Key, Table, tables
-from isthmus.runtimes.manifest_kinds import KINDS, Surroundings
-from isthmus.runtimes.manifest_lines import Place
-from isthmus.runtimes.manifest_values import named
+from isthmus.runtimes.manifest.checks import Misfit, brief
+from isthmus.runtimes.manifest.keys import MANIFEST, Key, Table, tables
+from isthmus.runtimes.manifest.kinds import KINDS, Surroundings
+from isthmus.runtimes.manifest.lines import Place
+from isthmus.runtimes.manifest.values import named
 
 __all__ = ["Complaint", "nearest", "read_table"]
 

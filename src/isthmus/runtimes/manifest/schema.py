@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 from isthmus import tomltext
-from isthmus.runtimes.manifest_keys import MANIFEST, Key, Table
-from isthmus.runtimes.manifest_kinds import KINDS
-from isthmus.runtimes.manifest_values import NAME
+from isthmus.runtimes.manifest.keys import MANIFEST, Key, Table
+from isthmus.runtimes.manifest.kinds import KINDS
+from isthmus.runtimes.manifest.values import NAME
 
 __all__ = ["manifest_schema", "manifest_schema_text"]
 
@@ -24,7 +24,7 @@ def manifest_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:isthmus:manifest-schema:1",
-        "$comment": "Generated from isthmus/runtimes/manifest_keys.py.",
+        "$comment": "Generated from isthmus/runtimes/manifest/keys.py.",
         "title": "isthmus.toml",
         **_table(MANIFEST),
     }

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from isthmus.runtimes.installers import Installer, Say, python_of, run_tool
 from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.making.installers import Installer, Say, python_of, run_tool
 
 STAMP = "isthmus-environment.json"
 _STAMP_VERSION = 1

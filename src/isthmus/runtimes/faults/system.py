@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .fault import SYMPTOM, Fault
+from .base import SYMPTOM, Fault
 
 __all__ = ["SYSTEM_FAULTS"]
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from isthmus.errors import ManifestError
-from isthmus.runtimes.manifest_lines import Place
-from isthmus.runtimes.manifest_reader import Complaint, nearest
+from isthmus.runtimes.manifest.lines import Place
+from isthmus.runtimes.manifest.reader import Complaint, nearest
 from isthmus.runtimes.placeholders import GENERAL, PID, placeholders
 from isthmus.runtimes.plan import dependencies
 from isthmus.runtimes.settings import Manifest, ProcessSettings

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus.runtimes import manifest_checks as checks
-from isthmus.runtimes import manifest_values as values
 from isthmus.runtimes.expand import at_home, expand, fill
+from isthmus.runtimes.manifest import checks as checks
+from isthmus.runtimes.manifest import values as values
 from isthmus.runtimes.placeholders import escape, fill_set
 from isthmus.runtimes.settings import RESTARTS
 

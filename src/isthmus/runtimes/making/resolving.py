@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.installers import PipInstaller, UvInstaller
 from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.making.installers import PipInstaller, UvInstaller
 
 __all__ = ["Question", "Resolution", "resolve"]
 

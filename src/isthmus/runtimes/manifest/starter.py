@@ -10,8 +10,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from isthmus.runtimes.manifest_findings import Finding
-from isthmus.runtimes.manifest_keys import Key, Table, tables
+from isthmus.runtimes.manifest.findings import Finding
+from isthmus.runtimes.manifest.keys import Key, Table, tables
 
 __all__ = ["quoted", "starter_text"]
 

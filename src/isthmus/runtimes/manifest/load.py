@@ -2,11 +2,11 @@
 
 ::
 
-    text --tomltext--> tables --manifest_reader--> values --here--> settings
-     |                              |                                  |
-    manifest_lines              manifest_keys: what there is       manifest_references:
-    says the line of            manifest_kinds: of what kind       what the parts say
-    every key                   manifest_values, _checks           of each other
+    text --tomltext--> tables --reader--> values --here--> settings
+     |                           |                            |
+    lines                      keys: what there is         references: what
+    says the line of           kinds: of what kind         the parts say
+    every key                  values, checks              of each other
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 from isthmus import tomltext
 from isthmus.errors import ManifestError, MissingDependencyError
-from isthmus.runtimes.manifest_kinds import Surroundings
-from isthmus.runtimes.manifest_lines import Lines
-from isthmus.runtimes.manifest_reader import Complaint, read_table
-from isthmus.runtimes.manifest_references import RULES
+from isthmus.runtimes.manifest.kinds import Surroundings
+from isthmus.runtimes.manifest.lines import Lines
+from isthmus.runtimes.manifest.reader import Complaint, read_table
+from isthmus.runtimes.manifest.references import RULES
 from isthmus.runtimes.settings import (
     ContractSettings,
     EnvironSettings,

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from .fault import Fault
-from .faults_compiled import COMPILED_FAULTS
-from .faults_isaac import ISAAC_FAULTS
-from .faults_python import PYTHON_FAULTS
-from .faults_system import SYSTEM_FAULTS
+from .base import Fault
+from .compiled import COMPILED_FAULTS
+from .isaac import ISAAC_FAULTS
+from .python import PYTHON_FAULTS
+from .system import SYSTEM_FAULTS
 
 __all__ = ["FAULTS", "Fault", "Match", "explain", "fault"]
 

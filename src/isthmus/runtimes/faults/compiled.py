@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .fault import Fault
+from .base import Fault
 
 __all__ = ["COMPILED_FAULTS"]
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes.environments import held
-from isthmus.runtimes.installers import Say, clean_environ, python_of, run_tool
 from isthmus.runtimes.located import PROJECT
+from isthmus.runtimes.making.environments import held
+from isthmus.runtimes.making.installers import Say, clean_environ, python_of, run_tool
 from isthmus.runtimes.probes import read_facts, write_facts
 
 __all__ = ["ensure_project"]
