@@ -10,7 +10,7 @@ import pytest
 
 from isthmus.cli.main import main
 from isthmus.runtimes.manifest import load_manifest
-from isthmus.runtimes.manifest_schema import manifest_schema_text
+from isthmus.runtimes.manifest.schema import manifest_schema_text
 
 
 @pytest.fixture(autouse=True)

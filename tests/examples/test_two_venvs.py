@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.runtimes.making.requirements import read_lock, read_requirements
 from isthmus.runtimes.manifest import load_manifest
-from isthmus.runtimes.requirements import read_lock, read_requirements
 
 pytestmark = [pytest.mark.slow, pytest.mark.cross_python]
 
