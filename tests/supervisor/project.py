@@ -127,7 +127,9 @@ class Up:
     def folder(self) -> Path:
         """The run's directory."""
         if self._folder is None:
-            self._folder = until(self._find_folder, "a run's directory")
+            until(lambda: self._find_folder() or self.process.poll() is not None)
+            self._folder = self._find_folder()
+        assert self._folder is not None, self.said()
         return self._folder
 
     @property

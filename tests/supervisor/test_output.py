@@ -197,14 +197,20 @@ def test_ctrl_c_on_a_terminal_stops_in_order(project: Project) -> None:
         while True:
             signal.pause()
     """
+    slow = code.replace("sys.exit", "__import__('time').sleep(0.1); sys.exit")
+    project.process("b", slow, depends_on=["a"])
     terminal = Terminal(project)
     environ = {**os.environ, "TERM": "xterm"}
     environ.pop("NO_COLOR", None)
-    with project.process("a", code).up(**terminal.options(), env=environ) as up:
-        terminal.shows(b"\x1b[36ma       |\x1b[0m here")
+    project.process("a", code, ready={"line": "here"})
+    with project.up(**terminal.options(), env=environ) as up:
+        terminal.shows(b"a       |\x1b[0m here")
+        terminal.shows(b"b       |\x1b[0m here")
         terminal.type(b"\x03")
         assert up.end() == 130
-    assert up.log("a") == "here\ngot SIGTERM\n"
+    assert up.log("a") == up.log("b") == "here\ngot SIGTERM\n"
+    ended = {name: up.facts["processes"][name]["ended_ns"] for name in "ab"}
+    assert ended["a"] > ended["b"]
     terminal.shows(b"logs: ")
     terminal.hang_up()
 

@@ -330,6 +330,23 @@ def test_a_killed_warden_takes_its_process_along_and_nothing_else_stays(project:
     assert up.nothing_is_left()
 
 
+def test_what_a_killed_warden_leaves_is_ended_while_the_run_goes_on(project: Project) -> None:
+    code = DAEMON + "\n    print('here', flush=True)\n    import signal; signal.pause()\n"
+    daemon = project.folder / "daemon"
+    project.process("sim", code, str(daemon), ready={"line": "here"}, restart="on-failure")
+    with project.process("other", WAITS).up() as up:
+        up.wait_for_state("sim", "running")
+        other, first = up.pid("other"), int(daemon.read_text(encoding="utf-8"))
+        os.kill(parent_of(up.pid("sim")), signal.SIGKILL)
+        up.wait_for_state("sim", "restarting")
+        assert not os.path.exists(f"/proc/{first}")
+        up.wait_for_state("sim", "running")
+        assert up.pid("other") == other
+        up.interrupt()
+        assert up.end() == 130
+    assert up.nothing_is_left()
+
+
 def test_a_killed_supervisor_leaves_nothing_but_the_last_words(project: Project) -> None:
     saves = """
         import signal, sys, time

@@ -27,7 +27,7 @@ def adopt_orphans() -> None:
         raise SupervisionError(f"cannot supervise processes here: {exc}; Linux is needed") from exc
 
 
-async def end_orphans(wardens: Collection[int], *, tools: bool = False) -> int:
+async def end_orphans(wardens: Collection[int], *, tools: bool = False) -> None:
     """End what came to us from wardens that were killed, until none of it is left.
 
     Wardens lead sessions of their own, and nobody can move from a session into ours; so a child in
@@ -36,18 +36,12 @@ async def end_orphans(wardens: Collection[int], *, tools: bool = False) -> int:
     Args:
         wardens: the process numbers of our wardens.
         tools: also end children in our own session: those that set an environment up.
-
-    Returns:
-        How many processes were ended.
     """
-    ended: set[int] = set()
     while found := [pid for pid in own_children() if pid not in wardens and (tools or _far(pid))]:
-        ended.update(found)
         signal_children(found, signal.SIGKILL)
         for pid in found:
             _reap(pid)
         await asyncio.sleep(_LOOK_AGAIN)
-    return len(ended)
 
 
 def _far(pid: int) -> bool:
