@@ -70,7 +70,7 @@ def test_a_long_build_does_not_hold_up_the_end(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={"ISTHMUS_RUN_ID": tmp_path.name},  # so that what is left can be found
+        env={"ISTHMUS_RUN_ID": str(tmp_path)},  # so that what is left can be found
     )
     assert process.stderr is not None
     assert any("building for a long time" in line for line in process.stderr)
@@ -78,7 +78,7 @@ def test_a_long_build_does_not_hold_up_the_end(tmp_path: Path) -> None:
     said = process.stderr.read()
     assert process.wait(60) == 143, said
     process.stderr.close()
-    assert strays(tmp_path.name) == {}
+    assert strays(str(tmp_path)) == {}
 
 
 def test_work_aside_gives_back_what_it_gives_or_raises() -> None:
