@@ -27,9 +27,10 @@ demo: ## an arm in MuJoCo in one Python, its policy in another; ARGS="--duration
 test: envs ## every test; ARGS="-k name" for some, DEV=dev-3.10 in another Python
 	$(IN_DEV) -m pytest --require-environments $(ARGS)
 
-lint: ## ruff: rules and formatting
+lint: ## ruff: rules and formatting; no simulator's module is imported here
 	$(IN_DEV) -m ruff check .
 	$(IN_DEV) -m ruff format --check .
+	$(IN_DEV) -m isthmus guard check src training scripts
 
 types: ## mypy --strict
 	$(IN_DEV) -m mypy
