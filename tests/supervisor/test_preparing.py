@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.supervisor.aside import aside
+from isthmus.supervisor.aside import Aside
 from isthmus.supervisor.registry import strays
 
+from ..support.waiting import until
 from .project import Project
 
 NAMES = "import os; print(os.environ['ISTHMUS_RUNTIME'], os.environ['ISTHMUS_PROCESS'])"
@@ -41,7 +42,7 @@ def test_a_runtime_that_cannot_be_used_shows_before_anything_starts(project: Pro
 
 
 SLOW = """
-import asyncio, os, subprocess, sys
+import asyncio, os, subprocess, sys, time
 from pathlib import Path
 from isthmus.runtimes.plan import plan
 from isthmus.runtimes.settings import ContractSettings, Manifest, ProcessSettings, RuntimeSettings
@@ -50,7 +51,9 @@ from isthmus.supervisor.run import Run
 
 def build(runtime, command, state, environ, say, *, extra):
     say("building for a long time")
-    subprocess.run(["sleep", "1000"])
+    for _ in range(3):  # one tool after the other
+        time.sleep(0.005)
+        subprocess.run(["sleep", "1000"])
 
 here = Path.cwd()
 runtimes = {"mine": RuntimeSettings("mine", ("3",))}
@@ -83,9 +86,11 @@ def test_a_long_build_does_not_hold_up_the_end(tmp_path: Path) -> None:
 
 def test_work_aside_gives_back_what_it_gives_or_raises() -> None:
     async def both() -> None:
-        assert await aside(threading.get_ident) != threading.get_ident()
+        aside = Aside()
+        assert not aside.busy
+        assert await aside.run(threading.get_ident) != threading.get_ident()
         with pytest.raises(ZeroDivisionError):
-            await aside(lambda: 1 // 0)
+            await aside.run(lambda: 1 // 0)
 
     asyncio.run(both())
 
@@ -97,11 +102,15 @@ def test_work_aside_may_end_when_nobody_waits_any_more() -> None:
         go_on.wait()
         done.set()
 
+    aside = Aside()
+
     async def give_up() -> None:
-        waiting = asyncio.ensure_future(aside(work))
+        waiting = asyncio.ensure_future(aside.run(work))
         await asyncio.sleep(0)
         waiting.cancel()
 
     asyncio.run(give_up())
+    assert aside.busy
     go_on.set()
     assert done.wait(30)
+    until(lambda: not aside.busy)

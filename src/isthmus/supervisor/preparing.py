@@ -13,7 +13,7 @@ from isthmus.runtimes.examine import Examination
 from isthmus.runtimes.placeholders import substitute
 from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready, RuntimeSettings
 from isthmus.runtimes.state import StateFolder
-from isthmus.supervisor.aside import aside
+from isthmus.supervisor.aside import Aside
 from isthmus.supervisor.ward import Order
 
 __all__ = ["Launched", "Prepare", "Preparing"]
@@ -81,6 +81,12 @@ class Preparing:
         self._environ = environ
         self._prepare = prepare
         self._say = say
+        self._aside = Aside()
+
+    @property
+    def busy(self) -> bool:
+        """True while something is still being built, whether or not anybody waits for it."""
+        return self._aside.busy
 
     async def examine(self, processes: Iterable[ProcessSettings]) -> None:
         """Look at every runtime these processes need, and build those that are not built.
@@ -140,7 +146,7 @@ class Preparing:
     async def _prepared(
         self, runtime: RuntimeSettings | None, command: Sequence[str], extra: Mapping[str, str]
     ) -> Launched:
-        launch = await aside(
+        launch = await self._aside.run(
             lambda: self._prepare(
                 runtime, command, self._state, self._environ, self._say, extra=extra
             )

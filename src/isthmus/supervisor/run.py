@@ -37,6 +37,9 @@ __all__ = ["EXIT_FAILED", "Run"]
 
 EXIT_FAILED = 3
 
+TOOLS_PATIENCE = 5.0
+"""Seconds that the preparation of a process may go on when the run has ended."""
+
 
 class Run:
     """One run of a manifest.
@@ -225,7 +228,7 @@ class Run:
         for ward in self._wards:
             ward.kill()
         await asyncio.gather(*(ward.wait() for ward in self._wards))
-        await end_orphans(self._wardens, tools=True)
+        await self._end_tools()
         remove_tree(self.sockets)
         for ward in self._wards:
             await ward.dismiss()
@@ -237,6 +240,15 @@ class Run:
             self.say(report.farewell(self))
         self._lock.release()
         self._terminal.close()
+
+    async def _end_tools(self) -> None:
+        """End what builds an environment; its thread may try another tool before it gives up."""
+        give_up = time.monotonic() + TOOLS_PATIENCE
+        busy = True
+        while busy and time.monotonic() < give_up:
+            busy = self._preparing.busy
+            await end_orphans(self._wardens, tools=True)
+            await asyncio.sleep(0.01 if busy else 0)
 
     def _asked(self, number: int) -> None:
         self._decide(Verdict(f"{signal_name(number)} came", 128 + number))
