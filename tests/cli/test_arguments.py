@@ -82,6 +82,15 @@ def test_evaluate_takes_the_contract_it_asks_for(
     assert "0.0% of 1 episodes" in capsys.readouterr().out
 
 
+def test_evaluate_names_the_packages_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "isthmus.sim.mujoco", None)
+    text = refused(capsys, "evaluate", "constant")
+    assert "`pip install mujoco gymnasium` in this Python" in text
+    assert 'add "mujoco", "gymnasium" to `requirements`' in text
+
+
 def test_code_beside_the_user_is_found_by_the_console_script(tmp_path: Path) -> None:
     (tmp_path / "pilot_here.py").write_text(SOURCE)
     # A script's own folder leads the path, not the current one: that is how an entry point starts.

@@ -335,7 +335,9 @@ class TestFromGym:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setitem(sys.modules, "gymnasium", None)
-        assert "pip install isthmus[mujoco]" in refused(capsys, "from-gym", "CartPole-v1")
+        text = refused(capsys, "from-gym", "CartPole-v1")
+        assert "`pip install gymnasium` in this Python" in text
+        assert 'add "gymnasium" to `requirements` of its [runtime.NAME]' in text
 
 
 def test_the_schema_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

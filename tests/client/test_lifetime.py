@@ -108,7 +108,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], type[Error], str]] = {
     "deadline NaN": ({"deadline": float("nan")}, ContractError, "expected seconds from"),
     "rearm": ({"rearm": "never"}, ContractError, "manual"),
     "joints": ({"joints": ["x", "b"]}, InterfaceMismatchError, "'a'"),
-    "no contract": ({"contract": "/nonexistent.json"}, ContractError, "cannot read"),
+    "no contract": ({"contract": "/nonexistent.json"}, ContractError, "cannot be read"),
     "another contract": ({"contract": mirror()}, InterfaceMismatchError, "interface"),
     "policy": ({"policy": "nobody"}, RefusedError, "nobody"),
 }

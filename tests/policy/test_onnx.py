@@ -554,7 +554,8 @@ def test_the_twin_answers_the_same_and_says_so(maker, step, no_runtime, monkeypa
     with caplog.at_level(logging.WARNING, logger="isthmus.policy"):
         twin = load(path)
     assert (twin.kind, twin.name) == ("numpy", "m")
-    assert "install it with `pip install isthmus[gateway]`" in caplog.text
+    assert "`pip install onnxruntime` in this Python" in caplog.text
+    assert 'add "onnxruntime" to `requirements`' in caplog.text
     assert "running its numpy twin m.npz instead" in caplog.text
     monkeypatch.undo()
     original = load(path)
@@ -565,5 +566,5 @@ def test_the_twin_answers_the_same_and_says_so(maker, step, no_runtime, monkeypa
 
 
 def test_without_a_twin_the_way_forward_is_shown(maker, no_runtime):
-    with pytest.raises(MissingDependencyError, match=r"pip install isthmus\[gateway\]"):
+    with pytest.raises(MissingDependencyError, match="pip install onnxruntime`"):
         load(maker.mlp(numpy=None))

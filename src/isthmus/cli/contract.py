@@ -18,10 +18,11 @@ from typing import Any
 from ..contract import Contract
 from ..contract.contract import ACTUATORS
 from ..contract.fields import FALLBACKS, REFERENCES, SEMANTICS
-from ..contract.text import MAX_TEXT, dumps, parse
+from ..contract.text import dumps
 from ..errors import ContractError, MissingDependencyError
+from ..policy.contract_file import read_bounded, read_contract
 
-__all__ = ["configure", "read_contract", "run"]
+__all__ = ["configure", "run"]
 
 # Gymnasium namespace -> the module that registers it.
 _REGISTERED_BY = {"isthmus": "isthmus.sim.mujoco"}
@@ -41,8 +42,6 @@ _SET_BY = {
     "labels": "--labels",
 }
 
-_FORMATS = {".json": "json", ".toml": "toml"}
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands and their arguments."""
@@ -58,30 +57,6 @@ def run(args: argparse.Namespace) -> int:
     return int(args.work(args))
 
 
-def read_contract(path: str) -> Contract:
-    """Read the contract in a file, in a manifest, or in the manifest beside a model.
-
-    Raises:
-        ContractError: the file cannot be read, or holds none.
-    """
-    file = Path(path)
-    if file.suffix not in _FORMATS:
-        from ..policy.manifest import manifest_path
-
-        manifest = manifest_path(file)
-        if not manifest.is_file():
-            raise ContractError(
-                f"{path}: expected a .json or .toml file, or a model with {manifest.name} beside it"
-            )
-        file = manifest
-    text = _read(file, MAX_TEXT)
-    try:
-        found = parse(text, _FORMATS[file.suffix])
-        return Contract.from_dict(found.get("contract", found))
-    except ContractError as exc:
-        raise ContractError(f"{file}: {exc}") from exc
-
-
 def _from_gym(args: argparse.Namespace) -> int:
     """Write the contract of a Gymnasium environment.
 
@@ -91,8 +66,10 @@ def _from_gym(args: argparse.Namespace) -> int:
     try:
         gymnasium = import_module("gymnasium")
     except ModuleNotFoundError as exc:
+        from ..policy.packages import how_to_install
+
         raise MissingDependencyError(
-            "from-gym needs Gymnasium: `pip install isthmus[mujoco]`"
+            f"from-gym needs Gymnasium: {how_to_install('gymnasium')}"
         ) from exc
     namespace = args.id.partition("/")[0]
     for module in (*args.imports, *filter(None, [_REGISTERED_BY.get(namespace)])):
@@ -206,7 +183,7 @@ def _from_urdf(args: argparse.Namespace) -> int:
     """Write the contract of a robot's URDF: its joints and their limits."""
     from ..contract.urdf import MAX_URDF, contract_from_urdf
 
-    text = _decode(args.file, _read(Path(args.file), MAX_URDF))
+    text = _decode(args.file, read_bounded(Path(args.file), MAX_URDF))
     try:
         with _naming_options(("control_dt", "semantics", "fallback", "reference")):
             contract = contract_from_urdf(
@@ -342,17 +319,6 @@ def _output(text: str, output: str | None) -> int:
     except OSError as exc:
         raise ContractError(f"{output} cannot be written: {exc.strerror or exc}") from exc
     return 0
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as exc:
-        raise ContractError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    if len(data) > limit:
-        raise ContractError(f"{path} is larger than {limit} bytes, the most that is read")
-    return data
 
 
 def _decode(path: str, data: bytes) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from isthmus.client import connect
 from isthmus.errors import Error, MissingDependencyError
+from isthmus.policy.packages import how_to_install
 
 from .arguments import check_bounds, check_writable, find_code_here
 
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         from isthmus.sim.mujoco.evaluation import EVALUATION_SEED
     except ImportError as exc:
         raise MissingDependencyError(
-            f"the reaching task needs {exc.name}; install it with: pip install 'isthmus[mujoco]'"
+            f"the reaching task needs {exc.name}: {how_to_install('mujoco', 'gymnasium')}"
         ) from exc
     url = args.policy if args.policy.startswith(URL_SCHEMES) else f"memory:{args.policy}"
     seed = EVALUATION_SEED if args.seed is None else args.seed

@@ -10,15 +10,13 @@ import resource
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from isthmus.contract import Contract
-from isthmus.contract.text import loads
-from isthmus.errors import AddressError, ContractError, Error, PolicyLoadError, TransportError
+from isthmus.errors import AddressError, Error, PolicyLoadError, TransportError
 from isthmus.gateway import Engine, Settings
 from isthmus.guard import DEFAULT_FORBIDDEN, VARIABLE, install_wanted
 from isthmus.policy import load
 from isthmus.policy.base import Policy
+from isthmus.policy.contract_file import read_contract
 from isthmus.transport import Address, parse
 from isthmus.transport.sockets import Listener, listen
 
@@ -182,7 +180,7 @@ def _say(line: str) -> None:
 
 
 def _load(args: argparse.Namespace) -> dict[str, Policy]:
-    contract = _read_contract(args.contract) if args.contract else None
+    contract = read_contract(args.contract) if args.contract else None
     providers = tuple(word for word in args.providers.split(",") if word)
     policies: dict[str, Policy] = {}
     try:
@@ -206,11 +204,3 @@ def _add_upgrade_listener(listeners: list[Listener]) -> str:
     name = f"isthmus-{os.getpid()}-{secrets.token_hex(8)}"
     listeners.append(listen(Address("unix", path="\0" + name)))
     return "@" + name
-
-
-def _read_contract(path: str) -> Contract:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ContractError(f"cannot read the contract {path!r}: {exc.strerror}") from exc
-    return loads(text, "toml" if path.endswith(".toml") else "json")

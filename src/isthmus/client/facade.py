@@ -13,7 +13,6 @@ from ..channel import Channel, Dial, complete, open_channel, open_in_memory
 from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..contract.joints import JointMap
-from ..contract.text import loads
 from ..errors import (
     ConnectError,
     ConnectionLostError,
@@ -21,6 +20,7 @@ from ..errors import (
     InterfaceMismatchError,
     RefusedError,
 )
+from ..policy.contract_file import read_contract
 from ..policy.inprocess import InProcess
 from ..policy.load import load
 from ..policy.reception import DEADLINE_SHARE, facts
@@ -61,9 +61,10 @@ def connect(
     Args:
         url: `shm:PATH`, `unix:PATH`, `tcp://HOST:PORT`, or `memory:MODEL` for a policy in this
             process.
-        contract: what this side holds: a Contract, or the path of its JSON file. None adopts
-            the gateway's; names and shapes are then checked at the first `act`. Its limits and
-            the gateway's both apply: the tighter wins.
+        contract: what this side holds: a Contract, or the path of its JSON or TOML file, or
+            of a model with its manifest beside it. None adopts the gateway's; names and shapes
+            are then checked at the first `act`. Its limits and the gateway's both apply: the
+            tighter wins.
         policy: name of the policy, where the gateway serves several.
         joints: this robot's joint names in its own order; arrays are matched by name.
         num_envs: environments per call, with a leading axis; None for one without it.
@@ -218,8 +219,4 @@ def _read(contract: Contract | str | os.PathLike[str] | None) -> Contract | None
         raise ContractError(
             f"contract: expected a Contract or the path of its file, got {contract!r:.60}"
         ) from None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ContractError(f"cannot read the contract {str(path)!r}: {exc.strerror}") from exc
-    return loads(text, "toml" if path.suffix == ".toml" else "json")
+    return read_contract(path)

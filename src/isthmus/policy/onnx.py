@@ -23,6 +23,7 @@ from .mapping import Rows, Run
 from .mlp import load_network
 from .model import ModelPolicy
 from .onnx_bytes import names_external_data
+from .packages import how_to_install
 from .wiring import Direct, Tensor, wire
 
 __all__ = ["load_onnx"]
@@ -30,6 +31,7 @@ __all__ = ["load_onnx"]
 _LOG = logging.getLogger("isthmus.policy")
 
 CPU = "CPUExecutionProvider"
+PACKAGE = "onnxruntime"
 
 _FATAL = 4
 """Log level of ONNX Runtime: what fails is raised, and needs no second line on stderr."""
@@ -114,8 +116,7 @@ def _import_runtime() -> Any:
         import onnxruntime
     except ImportError as exc:
         raise MissingDependencyError(
-            f"ONNX Runtime cannot be imported ({exc}); install it with "
-            "`pip install isthmus[gateway]`"
+            f"ONNX Runtime cannot be imported ({exc}): {how_to_install(PACKAGE)}"
         ) from exc
     return onnxruntime
 
