@@ -131,7 +131,8 @@ def test_order_of_pythonpath(bench: Bench) -> None:
     )
     package, guard, *others = paths(launch)
     assert sorted(os.listdir(package)) == ["isthmus"]
-    assert guard == str(PACKAGE / "guard" / "startup")
+    assert guard == f"{package}/isthmus/guard/startup"
+    assert Path(guard).resolve() == PACKAGE / "guard" / "startup"
     assert others == [str(bench.folder / name) for name in ("src", "kit", "exts")]
     assert launch.environ["ISTHMUS_FORBID_IMPORT"] == "torch,omni"
 

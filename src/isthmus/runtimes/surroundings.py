@@ -116,10 +116,13 @@ def _pythonpath(
 ) -> str:
     """Put our package first, then the guard, the project's folders, and what else was asked for."""
     package = package_folder()
+    placed = place_package(state, package)
     # Its `sitecustomize` keeps forbidden modules out, in every Python that is started from there.
-    guard = [package / "guard" / "startup"] if runtime.forbid_import else []
+    # By the link: the folder itself may be in the site-packages of a Python of another version.
+    startup = placed / package.name / "guard" / "startup"
+    guard = [startup] if runtime.forbid_import else []
     others = dict.fromkeys([*_elements(asked_for), *ros])
-    return _joined([place_package(state, package), *guard, *runtime.pythonpath, *others])
+    return _joined([placed, *guard, *runtime.pythonpath, *others])
 
 
 def _ros(runtime: RuntimeSettings, located: Located, environ: Mapping[str, str]) -> tuple[str, ...]:
