@@ -1,8 +1,9 @@
-"""The wheel of this checkout, and new environments that hold it and numpy alone."""
+"""The wheel of this checkout, and new environments that hold it and what it needs alone."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,13 +44,23 @@ def install(wheel: Path, project_root: Path, tmp_path_factory: pytest.TempPathFa
         uv = project_root / ".envs" / "uv"
         installer = choose_installer(uv, locks / "uv.txt", interpreter, os.environ, print)
         installer.create(interpreter, folder)
-        installer.install(folder, locks / f"{like.lock}.txt")
+        lock = folder.parent / "needs.txt"
+        numpy = (locks / f"{like.lock}.txt").read_text(encoding="utf-8")
+        lock.write_text(numpy + toml_reader(locks / "policy.txt"), encoding="utf-8")
+        installer.install(folder, lock)
         pip = [sys.executable, "-m", "pip", "--python", str(python_of(folder))]
         run_tool([*pip, "install", "--no-index", "--no-deps", str(wheel)], os.environ)
         run_tool([*pip, "check"], os.environ)
         return python_of(folder)
 
     return install
+
+
+def toml_reader(lock: Path) -> str:
+    """The lines of a lock that pin what Python 3.10 reads TOML with."""
+    found = re.search(r"^tomli==.*\n(?: .*\n)*", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    return found[0]
 
 
 @pytest.fixture(params=["oldest", "newest"])
@@ -59,5 +70,5 @@ def installed(
     oldest_python: Environment,
     newest_python: Environment,
 ) -> Path:
-    """The Python of an environment that holds the wheel and numpy alone."""
+    """The Python of an environment that holds the wheel and what it needs alone."""
     return install(oldest_python if request.param == "oldest" else newest_python)

@@ -1,4 +1,4 @@
-"""What a user installs: one pure wheel that needs numpy alone, on the oldest and newest Python."""
+"""What a user installs: one pure wheel that needs next to nothing, in old and new Pythons."""
 
 from __future__ import annotations
 
@@ -60,12 +60,15 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(
     assert "isthmus/py.typed" in names
 
 
-def test_numpy_is_the_only_need_and_has_no_upper_bound(wheel: Path) -> None:
+def test_numpy_is_the_only_need_but_for_a_reader_of_toml_on_3_10(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(name).decode("utf-8"))
     needs = metadata.get_all("Requires-Dist") or []
-    assert [need for need in needs if "extra ==" not in need] == ["numpy>=1.24"]
+    assert [need for need in needs if "extra ==" not in need] == [
+        "numpy>=1.24",  # without an upper bound
+        "tomli>=2; python_version < '3.11'",
+    ]
     assert metadata["Requires-Python"] == ">=3.10"
     extras = set(metadata.get_all("Provides-Extra") or [])
     assert {"gateway", "mujoco", "train", "dev"} <= extras
@@ -79,6 +82,7 @@ def test_it_stands_beside_numpy_alone(installed: Path) -> None:
         "numpy",
         "pip",
         "setuptools",
+        "tomli",
     }
     where = run(installed, "-I", "-c", "import isthmus; print(isthmus.__file__)")
     assert Path(where.strip()).is_relative_to(installed.parent.parent)
@@ -92,10 +96,13 @@ def test_it_imports_without_warnings(installed: Path) -> None:
 VERSION = f"isthmus {isthmus.__version__}\n"
 
 
-def start(script: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def start(
+    script: Path, *arguments: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Start the installed script in an environment of its own."""
     return subprocess.run(
         [str(script), *arguments],
+        cwd=cwd,
         env={"PATH": os.defpath, "HOME": str(script.parent), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -133,6 +140,24 @@ def test_it_runs_a_program_in_a_python_that_it_is_not_installed_in(
     where, *version = done.stdout.split()
     assert ".".join(version) == other.minor
     assert Path(where).resolve().is_relative_to(installed.parent.parent)
+
+
+def test_it_guards_a_python_of_another_version(
+    installed: Path, oldest_python: Environment, newest_python: Environment, tmp_path: Path
+) -> None:
+    """It lies in site-packages of its own Python, which is no folder for the other one."""
+    mine = run(installed, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    other = newest_python if mine == oldest_python.minor else oldest_python
+    manifest = f'[runtime.sim]\npython = "{other.python}"\nforbid_import = ["wave"]\n'
+    (tmp_path / "isthmus.toml").write_text(manifest, encoding="utf-8")
+    program = "import isthmus, sys; print(*sys.version_info[:2], flush=True); import wave"
+    script = installed.with_name("isthmus")
+    done = start(script, "run", "sim", "--", "python", "-c", program, cwd=tmp_path)
+    assert done.stdout.split() == other.minor.split("."), done.stderr
+    assert done.returncode == 1
+    assert "wave must not be imported in this process" in done.stderr
+    report = json.loads(start(script, "doctor", "--json", cwd=tmp_path).stdout)
+    assert "foreign-path" not in [found["id"] for found in report["findings"]]
 
 
 def test_installed_for_one_user_it_finds_a_python_that_has_it(wheel: Path, tmp_path: Path) -> None:
