@@ -12,6 +12,10 @@ from isthmus.cli.main import main
 from isthmus.runtimes.manifest import load_manifest
 from isthmus.runtimes.manifest.schema import manifest_schema_text
 
+from ..support.pythons import executable, make_wheel, only_from, real_uv
+
+__all__ = ["real_uv"]  # a fixture
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -83,15 +87,22 @@ def test_the_schema_for_editors(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert "is there already" in capsys.readouterr().err
 
 
-def test_what_was_found_runs(here: Path, tmp_path: Path) -> None:
-    """With nothing but the Pythons of the machine, this one among them."""
-    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "home")}
+def test_what_was_found_runs(here: Path, tmp_path: Path, real_uv: Path) -> None:
+    """With nothing but the Pythons of the machine, this one among them, and an index."""
+    for name in ("numpy", "onnxruntime"):
+        make_wheel(tmp_path / "packages", name, "2.0")
+    uv = executable(tmp_path / "bin" / "uv", f"#!/bin/sh\nexec '{real_uv}' \"$@\"\n")
+    environ = {
+        **only_from(tmp_path / "packages"),
+        "PATH": f"{uv.parent}:/usr/bin:/bin",
+        "HOME": str(tmp_path / "home"),
+    }
     if "PYTHONPATH" in os.environ:
         environ["PYTHONPATH"] = os.environ["PYTHONPATH"]
     for words, said in (
         (["init"], "wrote isthmus.toml"),
-        (["run", "policy", "--", "python", "-c", "print(6 * 7)"], "42\n"),
-        (["run", "sim", "--", "python", "-c", "print(7 * 8)"], "56\n"),
+        (["run", "policy", "--", "python", "-c", "import numpy, onnxruntime; print(6 * 7)"], "42"),
+        (["run", "sim", "--", "python", "-c", "import numpy; print(7 * 8)"], "56\n"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "isthmus", *words],

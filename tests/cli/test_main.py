@@ -56,6 +56,20 @@ def test_an_error_without_words_is_named(
     assert capsys.readouterr().err == "isthmus: Error\n"
 
 
+def test_a_python_without_numpy_is_one_line_that_says_where_to_add_it(
+    command: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISTHMUS_RUNTIME", "policy")
+    raising(command, ModuleNotFoundError("No module named 'numpy'", name="numpy"))
+    assert cli.main(["probe", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and sys.executable in said
+    assert 'requirements = ["numpy"] to [runtime.policy]' in said
+    raising(command, ModuleNotFoundError("No module named 'nimpy'", name="nimpy"))
+    with pytest.raises(ModuleNotFoundError, match="nimpy"):
+        cli.main(["probe", "0"])
+
+
 def test_a_fault_of_ours_is_not_hidden(command: ModuleType) -> None:
     raising(command, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):

@@ -294,6 +294,12 @@ def test_a_runtime_without_numpy_is_no_fault(project: Project, only: Only) -> No
     assert report.is_healthy
     assert only(report, "no-numpy").level == "note"
     assert report.runtimes[0].numpy == ""
+    # It is one where isthmus itself is to run there, or to hold the contract.
+    manifest = '[runtime.sim]\npython = "./python"\n'
+    process = '[process.gateway]\nruntime = "sim"\ncommand = ["isthmus", "serve", "constant:0"]\n'
+    for more in (process, '[contract]\nfile = "contract.json"\n'):
+        project.write(manifest + more)
+        assert only(project.diagnose(), "no-numpy").level == "fault"
 
 
 def base_python() -> str:

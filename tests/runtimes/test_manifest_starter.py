@@ -98,6 +98,16 @@ def test_any_path_can_be_written(path: str) -> None:
     assert manifest.runtimes["sim"].python == (path,)
 
 
+def test_a_bare_python_gets_what_its_side_needs() -> None:
+    bare = Finding("3.12", "a Python", bare=True)
+    runtimes = read(starter_text(bare, bare)).runtimes
+    assert runtimes["sim"].requirements == ("numpy",)
+    assert runtimes["policy"].requirements == ("numpy", "onnxruntime")
+    runtimes = read(starter_text(SIM, POLICY)).runtimes
+    assert runtimes["sim"].requirements == runtimes["policy"].requirements == ()
+    assert given("--sim", "3.11", Path("/project"), {}).bare
+
+
 def test_an_editor_is_told_of_the_schema() -> None:
     text = starter_text(SIM, POLICY, "isthmus.schema.json")
     assert text.startswith("#:schema isthmus.schema.json\n")
@@ -108,6 +118,11 @@ def put(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("", encoding="utf-8")
     return path
+
+
+def environment(folder: Path) -> None:
+    put(folder / "pyvenv.cfg")
+    put(folder / "bin" / "python")
 
 
 class TestSim:
@@ -136,7 +151,13 @@ class TestSim:
         assert "/usr/bin/python3.11" in found.here
 
     def test_else_any(self, tmp_path: Path) -> None:
-        assert find_sim(tmp_path, {"HOME": "/nowhere"}, nothing_found).python == ">=3.10"
+        found = find_sim(tmp_path, {"HOME": "/nowhere"}, nothing_found)
+        assert found.python == ">=3.10" and found.bare
+
+    def test_the_environment_of_its_folder(self, tmp_path: Path) -> None:
+        environment(tmp_path / "sim" / ".venv")
+        found = find_sim(tmp_path, {"HOME": "/nowhere"}, not_asked)
+        assert found.python == "sim/.venv" and not found.bare
 
 
 class TestPolicy:
@@ -148,6 +169,11 @@ class TestPolicy:
         put(tmp_path / name / mark)
         put(tmp_path / name / "bin" / "python")
         assert find_policy(tmp_path, {}, not_asked).python == name
+
+    def test_its_own_environment_before_the_folders(self, tmp_path: Path) -> None:
+        environment(tmp_path / ".venv")
+        environment(tmp_path / "policy" / ".venv")
+        assert find_policy(tmp_path, {}, not_asked).python == "policy/.venv"
 
     def test_its_version_is_said(self, tmp_path: Path) -> None:
         put(tmp_path / ".venv" / "bin" / "python")

@@ -1,8 +1,9 @@
 """Write a commented isthmus.toml into the current folder, for what is found on this machine.
 
-The simulator's Python is an Isaac Sim where there is one (ISAAC_SIM_ROOT, _isaac_sim, ~/isaacsim),
-the policy's is this folder's environment (.venv, uv project) or the active conda environment; where
-neither is found, versions of the Pythons of this machine stand in. Nothing else is changed.
+The simulator's Python is an Isaac Sim where there is one (ISAAC_SIM_ROOT, _isaac_sim, ~/isaacsim)
+or sim/.venv, the policy's is this folder's environment (policy/.venv, .venv, uv project) or the
+active conda environment; where neither is found, versions of the Pythons of this machine stand in,
+with the packages that their side needs. Nothing else is changed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
@@ -77,6 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Error as error:
         print(f"isthmus: {str(error) or type(error).__name__}", file=sys.stderr)
         return EXIT_ERROR
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        print(f"isthmus: {_without_numpy(arguments[0], os.environ)}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -115,6 +120,15 @@ def command_parser(name: str) -> argparse.ArgumentParser:
 def _command_name(arguments: Sequence[str]) -> str:
     # Only the first argument is ours; what follows belongs to the command, its --help too.
     return str(top_parser().parse_args(arguments[:1]).command)
+
+
+def _without_numpy(command: str, environ: Mapping[str, str]) -> str:
+    """Say where numpy is missing, and how it gets there."""
+    name = environ.get("ISTHMUS_RUNTIME", "NAME")
+    return (
+        f"`isthmus {command}` needs numpy, which {sys.executable} has not: add "
+        f'requirements = ["numpy"] to [runtime.{name}] in isthmus.toml, or install numpy there'
+    )
 
 
 def _load(command: Command) -> CommandModule:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,20 @@ from isthmus.runtimes.settings import ContractSettings
 
 from .inquiry import Inquiry
 from .kinds import finding
-from .report import Finding
+from .report import FAULT, Finding
 
 __all__ = ["agreement_findings", "model_interface"]
 
 
 def agreement_findings(
-    settings: ContractSettings, answers: Mapping[str, Inquiry]
+    settings: ContractSettings, answers: Mapping[str, Inquiry], needing: Container[str] = ()
 ) -> Iterator[Finding]:
     """Compare what the runtimes computed with each other, and with the model's manifest.
 
     Args:
         settings: `[contract]`.
         answers: of the runtimes, by name.
+        needing: runtimes that are of no use where isthmus does not work.
     """
     for name, answer in answers.items():
         if answer.error:
@@ -35,7 +37,8 @@ def agreement_findings(
             yield finding("contract-unreadable", "contract", evidence)
         if answer.unusable:
             kind = "no-numpy" if "'numpy'" in answer.unusable else "isthmus-unusable"
-            yield finding(kind, f"runtime {name}", answer.unusable.splitlines())
+            unusable = finding(kind, f"runtime {name}", answer.unusable.splitlines())
+            yield replace(unusable, level=FAULT) if name in needing else unusable
     yield from _between_runtimes(answers)
     yield from _with_model(settings)
 

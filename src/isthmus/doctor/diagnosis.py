@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from isthmus.runtimes.programs import ISTHMUS
 from isthmus.runtimes.settings import ContractSettings, Manifest, RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 
@@ -64,7 +65,7 @@ def diagnose(
         *(found for each in subjects for found in each.findings),
         *(found for answer in answers.values() for found in answer.findings),
         *(found for each in subjects for found in user_site_findings(environ, places.home, each)),
-        *agreement_findings(contract, answers),
+        *agreement_findings(contract, answers, _need_isthmus(manifest)),
         *machine_findings(machine),
     ]
     return Report(
@@ -75,6 +76,16 @@ def diagnose(
         model_interface=model_interface(contract),
         findings=tuple(sorted(findings, key=_order)),
     )
+
+
+def _need_isthmus(manifest: Manifest | None) -> set[str]:
+    """Name the runtimes in which isthmus itself is started, or holds the contract."""
+    if manifest is None:
+        return set()
+    if manifest.contract.file is not None:
+        return set(manifest.runtimes)
+    processes = manifest.processes.values()
+    return {each.runtime for each in processes if each.runtime and each.command[0] == ISTHMUS}
 
 
 def _of_this_shell(environ: Mapping[str, str]) -> list[RuntimeSettings]:

@@ -36,15 +36,17 @@ class Finding:
         python: as it stands in a manifest: a path or a version range.
         said: what that is, for whoever reads the manifest, in one line.
         here: what it is on this machine, which is nobody else's matter.
+        bare: True of a Python as it was installed, which has no packages to speak of.
     """
 
     python: str
     said: str
     here: str = ""
+    bare: bool = False
 
 
 def find_sim(folder: Path, environ: Mapping[str, str], pair: Pair) -> Finding:
-    """Find the simulator's Python: an Isaac Sim, else a plain Python.
+    """Find the simulator's Python: an Isaac Sim, its own environment, else a plain Python.
 
     Args:
         folder: the project's.
@@ -60,23 +62,25 @@ def find_sim(folder: Path, environ: Mapping[str, str], pair: Pair) -> Finding:
         path = expand(place, folder, environ)
         if find_python_sh(path) is not None:
             return Finding(place, f"Isaac Sim in {place}", str(path))
+    own = _environment(folder, _of_side("sim"))
+    if own is not None:
+        return own
     found = pair()
     why = f"; no Isaac Sim was found, and {_ROOT_VARIABLE} was not set"
     return _plain(found.sim if found else None, why)
 
 
 def find_policy(folder: Path, environ: Mapping[str, str], pair: Pair) -> Finding:
-    """Find the policy's Python: the project's environment, else a plain Python.
+    """Find the policy's Python: its own environment or the project's, else a plain Python.
 
     Args:
         folder: the project's.
         environ: as `os.environ`.
         pair: finds the interpreters of this machine; called when there is no environment.
     """
-    for name in _ENVIRONMENTS:
-        kind = _environment_kind(folder / name)
-        if kind:
-            return Finding(name, f"the {kind} environment {name}", _version(folder / name))
+    own = _environment(folder, (*_of_side("policy"), *_ENVIRONMENTS))
+    if own is not None:
+        return own
     if (folder / "uv.lock").is_file() and (folder / "pyproject.toml").is_file():
         return Finding(".", "this folder's uv project")
     active, conda = environ.get("CONDA_DEFAULT_ENV"), environ.get("CONDA_PREFIX")
@@ -94,7 +98,8 @@ def given(option: str, python: str, folder: Path, environ: Mapping[str, str]) ->
     """
     try:
         if is_version_range(python) and not os.path.lexists(folder / python):
-            return Finding(python, f"Python {Specifier.parse(python)}", f"as said by {option}")
+            said = f"Python {Specifier.parse(python)}"
+            return Finding(python, said, f"as said by {option}", bare=True)
         python = f"./{python}" if is_version_range(python) else python
         path = expand(python, folder, environ)
     except EnvironmentSetupError as error:
@@ -109,8 +114,21 @@ def given(option: str, python: str, folder: Path, environ: Mapping[str, str]) ->
 
 def _plain(interpreter: Interpreter | None, why: str) -> Finding:
     if interpreter is None:
-        return Finding(">=3.10", f"any Python{why}", "none of at least 3.10 was found")
-    return Finding(interpreter.minor, f"a plain Python{why}", str(interpreter))
+        return Finding(">=3.10", f"any Python{why}", "none of at least 3.10 was found", bare=True)
+    return Finding(interpreter.minor, f"a plain Python{why}", str(interpreter), bare=True)
+
+
+def _of_side(side: str) -> tuple[str, ...]:
+    """Name the places of an environment in the folder of one side's programs."""
+    return tuple(f"{side}/{name}" for name in _ENVIRONMENTS)
+
+
+def _environment(folder: Path, names: tuple[str, ...]) -> Finding | None:
+    for name in names:
+        kind = _environment_kind(folder / name)
+        if kind:
+            return Finding(name, f"the {kind} environment {name}", _version(folder / name))
+    return None
 
 
 def _environment_kind(folder: Path) -> str:

@@ -21,6 +21,9 @@ _OPENING = """\
 # A line such as `# key = value` or `# [table]` is a suggestion: take the "# " away to use it.
 # Relative paths start here. ${NAME} is a variable of your environment, ~ your home folder."""
 
+# What a bare Python needs for its side: a link numpy, a gateway also what runs the usual models.
+_NEEDS = {"sim": '["numpy"]', "policy": '["numpy", "onnxruntime"]'}
+
 _TABLES: Mapping[str, Table] = {table.header: table for table in tables()}
 
 
@@ -67,7 +70,7 @@ def _sections(sim: Finding, policy: Finding) -> Iterator[_Section]:
     yield _Section(
         "runtime.sim",
         "runtime.NAME",
-        meant={"python": quoted(sim.python)},
+        meant={"python": quoted(sim.python), **_needs("sim", sim)},
         suggested={"lock": '"isthmus-locks/sim.txt"', "forbid_import": '["torch"]'},
         left_out=("env",),
         opening=f"The simulator's side: {sim.said}.",
@@ -78,12 +81,18 @@ def _sections(sim: Finding, policy: Finding) -> Iterator[_Section]:
         "runtime.NAME",
         meant={
             "python": quoted(policy.python),
+            **_needs("policy", policy),
             "forbid_import": '["omni", "isaacsim", "carb", "pxr"]',
         },
         left_out=None,
         opening=f"The policy's side: {policy.said}.",
     )
     yield from _RUN
+
+
+def _needs(side: str, found: Finding) -> dict[str, str]:
+    """Give a Python without packages those that its side cannot do without."""
+    return {"requirements": _NEEDS[side]} if found.bare else {}
 
 
 # How the two sides are run as one.
