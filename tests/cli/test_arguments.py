@@ -67,6 +67,11 @@ def test_what_nobody_can_listen_on_is_not_offered(
     assert f"--listen {url}: expected shm:PATH, unix:PATH or tcp://HOST:PORT" in text
 
 
+def test_an_address_without_its_scheme_is_completed(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, "serve", "no_such_module:policy", "--listen", "127.0.0.1:45200")
+    assert text.endswith("; did you mean tcp://127.0.0.1:45200?\n")
+
+
 def test_evaluate_takes_the_contract_it_asks_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

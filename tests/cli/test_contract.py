@@ -297,7 +297,8 @@ class TestFromGym:
     def test_errors_name_the_option(self, make: Any, capsys: pytest.CaptureFixture[str]) -> None:
         make(FakeEnv(dt=0.1))
         wrong = {
-            (): "the option is --fallback hold|zero|decay|robot",
+            (): "the option is --fallback, which takes hold, zero, robot (`value` needs numbers",
+            ("--fallback=decay",): "the option is --fallback, which takes hold, zero, robot (",
             ("--semantics=position",): "--measured-position",
             ("--semantics=delta", "--reference=measured"): "--reference, --measured-position",
             ("--fallback=zero", "--measured-velocity=absent"): "the option is --measured-velocity",

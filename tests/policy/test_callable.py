@@ -82,7 +82,9 @@ REFUSALS = [
     ("breaks", "OSError: no such checkpoint"),
     ("number", "returned int, which is neither"),
     ("NUMBER", "is a int; expected a function"),
-    ("absent", "has no attribute 'absent'; name a function of that module"),
+    ("absent", "has no attribute 'absent'; name a function of that module: .*doubles, needs"),
+    ("double", "has no attribute 'double'; did you mean pilot_.*:doubles"),
+    ("holder.absent", "has no attribute 'absent'; name a function of that module$"),
 ]
 
 
@@ -94,8 +96,32 @@ def test_factories_that_are_refused(module, attribute, message):
 
 @pytest.mark.parametrize("name", ["isthmus_no_such_module", "isthmus.no_such.module"])
 def test_a_module_that_does_not_exist(name):
-    with pytest.raises(PolicyLoadError, match="ModuleNotFoundError.*PYTHONPATH"):
+    with pytest.raises(PolicyLoadError, match="ModuleNotFoundError.*PYTHONPATH") as caught:
         load(f"{name}:f")
+    assert "`pythonpath` of its [runtime.NAME]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"),
+    [
+        ("my_polices:f", "did you mean my_policies:f?"),
+        ("my_polices.arm:f", "did you mean my_policies.arm:f?"),
+        ("my_packag:f", "did you mean my_package:f?"),
+        ("my_policies.py:f", "leave out .py: my_policies:f"),
+        ("my_policies.py", "as in my_policies:FUNCTION"),
+        ("./my_policies.py", "as in my_policies:FUNCTION"),
+        ("arms/left.py", "as in arms.left:FUNCTION"),
+        ("/srv/left.py", "as in left:FUNCTION"),
+    ],
+)
+def test_what_was_meant_is_named(tmp_path, monkeypatch, target, meant):
+    (tmp_path / "my_policies.py").touch()
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PolicyLoadError) as caught:
+        load(target)
+    assert str(caught.value).endswith(meant)
 
 
 def test_only_a_module_that_is_not_found_asks_for_the_path(module, caplog):
@@ -123,6 +149,9 @@ def test_a_factory_that_raises_shows_where_in_the_local_log(module, caplog):
         load(f"{module}:breaks")
     assert "in breaks" in caplog.text and f"{module}.py" in caplog.text
     assert "line" not in str(caught.value) and f"{module}.py" not in str(caught.value)
+    # What it says is said once, by the error; that the call was wrong is said where it was.
+    assert "OSError: " not in caplog.text
+    assert str(caught.value) == f"{module}:breaks raised OSError: no such checkpoint"
 
 
 ANSWERS = [

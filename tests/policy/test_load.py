@@ -54,3 +54,12 @@ def test_urls_go_to_the_remote_loader_and_a_mismatch_closes_it(contract, monkeyp
 def test_paths_are_taken_too(tmp_path):
     with pytest.raises(PolicyLoadError):
         load(Path(tmp_path) / "absent.npz")
+
+
+def test_a_model_that_is_not_here_is_named_by_its_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("absent.npz", "policies/absent.onnx"):
+        with pytest.raises(PolicyLoadError, match=f"{name} does not exist: .* {tmp_path}/{name}$"):
+            load(name)
+    with pytest.raises(PolicyLoadError, match="does not exist$"):
+        load(tmp_path / "absent.npz")

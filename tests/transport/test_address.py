@@ -49,3 +49,30 @@ def test_the_longest_path() -> None:
 def test_a_host_without_an_address() -> None:
     with pytest.raises(AddressError, match="no address for the host"):
         resolve(Address("tcp", host="a" * 70, port=1))
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("127.0.0.1:45200", "tcp://127.0.0.1:45200"),
+        ("localhost:45200", "tcp://localhost:45200"),
+        ("[::1]:45200", "tcp://[::1]:45200"),
+        (":45200", "tcp://:45200"),
+        ("45200", "tcp://127.0.0.1:45200"),
+        ("/run/a", "unix:/run/a"),
+        ("./a", "unix:./a"),
+        ("a.sock", "unix:a.sock"),
+    ],
+)
+def test_the_scheme_that_was_left_out_is_suggested(url: str, meant: str) -> None:
+    assert parse(meant)
+    with pytest.raises(AddressError) as caught:
+        parse(url)
+    assert str(caught.value).endswith(f"; did you mean {meant}?")
+
+
+@pytest.mark.parametrize("url", ["", "x", "http://h:1", "h:x", "unix"])
+def test_nothing_is_suggested_for_what_may_be_anything(url: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse(url)
+    assert "did you mean" not in str(caught.value)

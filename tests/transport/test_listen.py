@@ -74,6 +74,24 @@ def test_a_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:
     listener.close()
 
 
+def test_no_more_than_one_folder_is_made(tmp_path: Path) -> None:
+    with pytest.raises(AddressError, match=f"there is no folder '{tmp_path}/absent'; make it"):
+        listen(parse(f"unix:{tmp_path}/absent/new/s"))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["$sockets", "${sockets}", "{sockets}"])
+def test_a_name_that_nobody_replaced_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AddressError, match="nothing put a value in place of the name"):
+        listen(parse(f"unix:{name}/s"))
+    assert os.listdir(tmp_path) == []
+    (tmp_path / name).mkdir()  # whoever has such a folder may use it
+    listen(parse(f"unix:{name}/s")).close()
+
+
 def test_a_folder_that_everyone_can_write_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()

@@ -34,7 +34,7 @@ _FALLBACKS = tuple(word for word in FALLBACKS if word != "value")
 _SET_BY = {
     "control_dt": "--control-dt",
     "semantics": "--semantics",
-    "fallback": f"--fallback {'|'.join(_FALLBACKS)}",
+    "fallback": "--fallback",
     "reference": "--reference",
     "measured_position": "--measured-position",
     "measured_velocity": "--measured-velocity",
@@ -129,7 +129,20 @@ def _naming_options(keys: Collection[str]) -> Iterator[None]:
         if not found or "--" in text:
             raise
         is_or_are = "the option is" if len(found) == 1 else "the options are"
-        raise ContractError(f"{text}; {is_or_are} {', '.join(found)}") from exc
+        raise ContractError(f"{text}; {is_or_are} {', '.join(found)}{_words(text)}") from exc
+
+
+def _words(text: str) -> str:
+    """What an option can name of the fallbacks that an error lists, where that is less."""
+    listed = re.search(r"one of ((?:\w+, )*\w+)", text)
+    words = listed[1].split(", ") if listed else []
+    offered = [word for word in words if word in _FALLBACKS]
+    if not offered or offered == words:
+        return ""
+    return (
+        f", which takes {', '.join(offered)} (`value` needs numbers, which only the contract's "
+        "file holds)"
+    )
 
 
 def _check_fallback(given: Any) -> None:
@@ -173,8 +186,9 @@ def _by_field(what: str, given: Sequence[str]) -> dict[str, str]:
     for each in given:
         name, equals, word = each.partition("=")
         if not equals or name in found:
-            option = _SET_BY[what].split()[0]
-            raise ContractError(f"{option}: expected FIELD=VALUE once for each field, got {each!r}")
+            raise ContractError(
+                f"{_SET_BY[what]}: expected FIELD=VALUE once for each field, got {each!r}"
+            )
         found[name] = word
     return found
 

@@ -18,6 +18,7 @@ from isthmus.policy import load
 from isthmus.policy.base import Policy
 from isthmus.policy.contract_file import read_contract
 from isthmus.transport import Address, parse
+from isthmus.transport.address import suggestion
 from isthmus.transport.sockets import Listener, listen
 
 from .arguments import check_bounds, find_code_here
@@ -149,7 +150,9 @@ def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]
 def _address(url: str) -> Address:
     """Read `--listen URL`; what can be connected to only is refused before a model is loaded."""
     if url.partition(":")[0] not in LISTENABLE:
-        raise AddressError(f"--listen {url}: expected shm:PATH, unix:PATH or tcp://HOST:PORT")
+        raise AddressError(
+            f"--listen {url}: expected shm:PATH, unix:PATH or tcp://HOST:PORT{suggestion(url)}"
+        )
     return parse(url)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from ..contract import ActionField, Contract
 from ..errors import InferenceError, PolicyLoadError
 from .base import Array, ArrayMap, Policy
+from .suggestions import suggest_function, suggest_module
 
 __all__ = ["CallablePolicy", "load_callable"]
 
@@ -162,17 +164,29 @@ def _make(target: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except AttributeError as exc:
-        raise PolicyLoadError(f"{target}: {exc}; name a function of that module") from exc
+        why = f"{target}: {exc}; {suggest_function(found, part, module_name)}"
+        raise PolicyLoadError(why) from exc
     if not callable(found):
         raise PolicyLoadError(f"{target} is a {type(found).__name__}; expected a function")
     try:
         return found()
     except Exception as exc:
-        _LOG.error("%s raised", target, exc_info=True)
-        raise PolicyLoadError(
-            f"{target} raised {type(exc).__name__}: {exc}; a factory takes no arguments and "
-            "returns a policy, or a function from observations to actions"
-        ) from exc
+        _LOG.error("%s raised; it came from\n%s", target, _way_of(exc))
+        why = f"{target} raised {type(exc).__name__}: {exc}"
+        if exc.__traceback__ is not None and exc.__traceback__.tb_next is None:
+            # Raised by the call itself, not by a line of the factory's.
+            why += (
+                "; a factory takes no arguments and returns a policy, or a function from "
+                "observations to actions"
+            )
+        raise PolicyLoadError(why) from exc
+
+
+def _way_of(exc: Exception) -> str:
+    """Its traceback up to the line that says what it is, which the error that follows says."""
+    lines = traceback.format_exception(type(exc), exc, exc.__traceback__)
+    # Notes, which Python 3.11 brought, come after that line: then all of it is shown.
+    return "".join(lines if getattr(exc, "__notes__", ()) else lines[:-1]).rstrip()
 
 
 def _import(target: str, module_name: str) -> Any:
@@ -181,7 +195,7 @@ def _import(target: str, module_name: str) -> Any:
     except Exception as exc:
         what = f"{target} cannot be imported: {type(exc).__name__}: {exc}"
         if isinstance(exc, ModuleNotFoundError) and _leads_to(exc.name, module_name):
-            raise PolicyLoadError(f"{what}; is its folder on PYTHONPATH?") from exc
+            raise PolicyLoadError(f"{what}; {suggest_module(target)}") from exc
         # The fault is inside a module that was found: its own words say where.
         _LOG.error("%s cannot be imported", target, exc_info=True)
         raise PolicyLoadError(what) from exc

@@ -25,6 +25,7 @@ from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..errors import InterfaceMismatchError, PolicyLoadError
 from .base import Policy
+from .suggestions import target_of_file
 
 __all__ = ["CPU", "load", "names_code"]
 
@@ -143,6 +144,13 @@ def _refuse_pickle(request: Request) -> Policy:
     )
 
 
+def _refuse_source(request: Request) -> Policy:
+    raise PolicyLoadError(
+        f"{request.target!r} is Python code: name the function in it that makes the policy, as in "
+        f"{target_of_file(request.target)}"
+    )
+
+
 Loader = Callable[[Request], Policy]
 
 _LOADERS: tuple[tuple[re.Pattern[str], Loader], ...] = (
@@ -151,6 +159,7 @@ _LOADERS: tuple[tuple[re.Pattern[str], Loader], ...] = (
     (re.compile(r".+\.onnx"), _load_onnx),
     (re.compile(r".+\.npz"), _load_numpy),
     (re.compile(r".+\.(zip|pt|pth|pkl|pickle|ckpt|joblib)"), _refuse_pickle),
+    (re.compile(r".+\.py"), _refuse_source),
     (re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"), _load_callable),
 )
 """Pattern of a target -> what loads it; the first that matches is taken."""

@@ -65,7 +65,8 @@ def read_manifest(model: Path) -> Manifest:
     """
     path = manifest_path(model)
     if not model.exists():
-        raise PolicyLoadError(f"{model} does not exist")
+        whole = "" if model.is_absolute() else f": there is no {model.absolute()}"
+        raise PolicyLoadError(f"{model} does not exist{whole}")
     if not path.exists():
         raise PolicyLoadError(
             f"{model} has no manifest: {path.name} must lie beside it and say which fields feed "

@@ -11,11 +11,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from ..errors import AddressError
 
-__all__ = ["Address", "parse"]
+__all__ = ["Address", "parse", "suggestion"]
 
 MAX_PATH = 107
 """Bytes of a Unix socket's path that Linux takes."""
@@ -56,7 +57,7 @@ def parse(url: str) -> Address:
     if not colon or scheme not in ("shm", "unix", "tcp", "memory"):
         raise AddressError(
             f"cannot read the address {url!r}; expected shm:PATH, unix:PATH, tcp://HOST:PORT "
-            "or memory:MODEL"
+            f"or memory:MODEL{suggestion(url)}"
         )
     if scheme == "tcp":
         return _parse_tcp(url, rest)
@@ -72,6 +73,22 @@ def parse(url: str) -> Address:
             f"most {MAX_PATH}. Use a shorter or a relative path"
         )
     return Address(scheme, path=path)
+
+
+def suggestion(url: str) -> str:
+    """What may have been meant by an address without its scheme: `; did you mean ...?` or ""."""
+    for pattern, scheme in _WITHOUT_SCHEME:
+        if pattern.fullmatch(url):
+            return f"; did you mean {scheme}{url}?"
+    return ""
+
+
+_WITHOUT_SCHEME = (
+    (re.compile(r"(\[[\da-fA-F:]+\]|[\w.-]*):\d{1,5}"), "tcp://"),
+    (re.compile(r"\d{1,5}"), "tcp://127.0.0.1:"),
+    (re.compile(r"\.{0,2}/[^:]+|[^:/]+\.sock(et)?"), "unix:"),
+)
+"""How an address looks whose scheme was left out, and what it needs in front."""
 
 
 def _parse_tcp(url: str, rest: str) -> Address:

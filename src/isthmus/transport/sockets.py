@@ -200,7 +200,8 @@ def _listen_at(address: Address, family: socket.AddressFamily, where: object) ->
 def _listen_unix(address: Address) -> Listener:
     folder = Path(address.path).parent
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_folder(address, folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise AddressError(
@@ -218,6 +219,27 @@ def _listen_unix(address: Address) -> Listener:
         owned.release()
         raise
     return Listener(address, found.sock, owned)
+
+
+def _check_folder(address: Address, folder: Path) -> None:
+    """Refuse a folder that would have to be made, unless it is plainly meant: one, in one there is.
+
+    Raises:
+        AddressError: it is missing, and so is what it would be in, or its name was to be replaced.
+    """
+    if folder.exists():
+        return
+    if any(mark in address.path for mark in "${}"):
+        raise AddressError(
+            f"cannot listen on {address.url!r}: there is no folder {str(folder)!r}, and nothing "
+            "put a value in place of the name in it. In isthmus.toml it is written {NAME}, as in "
+            "{sockets}; in a shell $NAME, without single quotes"
+        )
+    if not folder.parent.exists():
+        raise AddressError(
+            f"cannot listen on {address.url!r}: there is no folder {str(folder.parent)!r}; make "
+            "it, or use a path in a folder that is there"
+        )
 
 
 def _remove_stale(address: Address) -> None:
