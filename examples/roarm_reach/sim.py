@@ -62,7 +62,9 @@ def main() -> int:
     args = parse()
     contract = roarm.contract()
     episodes = max(1, round(args.duration / (roarm.EPISODE_STEPS * contract.control_dt)))
-    stall = Stall(args.gateway_pid, args.stall, episodes * roarm.EPISODE_STEPS // 2)
+    # Half-way, and in the middle of a movement: there is nothing to see between two of them.
+    moment = episodes // 2 * roarm.EPISODE_STEPS + roarm.EPISODE_STEPS // 3
+    stall = Stall(args.gateway_pid, args.stall, moment)
     env = gymnasium.make(roarm.ENV_ID)
     with isthmus.connect(
         args.tcp if args.transport == "tcp" else args.url,
