@@ -58,8 +58,17 @@ def test_findings_are_lines_and_status_1(project: Path, capsys: Capture) -> None
 
 
 def test_nothing_found_is_status_0(project: Path, capsys: Capture) -> None:
-    assert main(["guard", "check", "main.py"]) == 0
+    assert main(["guard", "check", "sim.py", "--forbid", "torch"]) == 0
     assert capsys.readouterr().out == "no forbidden imports in 1 file\n"
+
+
+def test_what_is_imported_from_beside_the_paths_is_said(project: Path, capsys: Capture) -> None:
+    assert main(["guard", "check", "main.py"]) == 0
+    note, last = capsys.readouterr().out.splitlines()
+    assert note.startswith("main.py:1:1: note: this imports helper.py: not among the paths")
+    assert last == "no forbidden imports in 1 file"
+    assert main(["guard", "check", "main.py", "--entry", "main.py"]) == 1
+    assert "helper.py:4:5: imports omni.usd" in capsys.readouterr().out
 
 
 def test_what_cannot_be_checked_is_status_2(project: Path, capsys: Capture) -> None:

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--runtime", metavar="NAME", help="take forbid_import of this runtime from isthmus.toml")
     add(
         "--entry", action="append", default=[], metavar="FILE",
-        help="a program: check only what it comes to import, through the modules in PATH",
+        help="a program: check only what it comes to import, in PATH and in the project around it",
     )  # fmt: skip
     add("--json", action="store_true", help="print one JSON object")
 

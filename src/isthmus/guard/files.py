@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SUFFIXES", "Listing", "SourceFile", "list_files"]
+__all__ = ["ENVIRONMENT_MARKS", "SUFFIXES", "Listing", "SourceFile", "list_files"]
 
 SUFFIXES = (".py", ".pyw", ".ipynb")
 
 # A folder with one of these is an environment: other people's code, with imports of its own.
-_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
+ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 _SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 
@@ -88,5 +88,5 @@ def _is_skipped(folder: str, name: str) -> bool:
     return (
         name.startswith(".")
         or name in _SKIPPED
-        or any(os.path.exists(os.path.join(inside, mark)) for mark in _ENVIRONMENTS)
+        or any(os.path.exists(os.path.join(inside, mark)) for mark in ENVIRONMENT_MARKS)
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import SourceFile, list_files
+from .files import Listing, SourceFile, list_files
 from .graph import Step, chains, link
 from .hook import match
 from .imports import Import, list_imports
+from .nearby import modules_nearby
 from .sources import UnreadableError, read_units
 
 __all__ = ["Finding", "Place", "Problem", "Report", "scan"]
@@ -75,7 +76,8 @@ class Report:
     Attributes:
         files: how many were checked.
         findings: forbidden imports, by place.
-        notes: imports whose module is known only when they run, and may be a forbidden one.
+        notes: imports whose module is known only when they run, and may be a forbidden one; and
+            modules of the project that were not looked into.
         problems: what could not be checked, by place.
     """
 
@@ -91,34 +93,91 @@ def scan(paths: Iterable[str], forbidden: Iterable[str], *, entries: Sequence[st
     Args:
         paths: files, and folders of them.
         forbidden: dotted names; each forbids what is below it too.
-        entries: programs; with any, what they do not come to import is left alone.
+        entries: programs; with any, what they do not come to import is left alone, and what they
+            do is looked into although it is beside the paths.
     """
-    listing = list_files([*paths, *entries])
-    problems = [Problem(Place(path), message) for path, message in listing.problems]
-    imports: dict[Path, list[Import]] = {}
-    for file in listing.files:
-        try:
-            imports[file.path] = list_imports(read_units(file.path))
-        except UnreadableError as exc:
-            place = Place(file.shown, exc.cell, exc.line, exc.column)
-            problems.append(Problem(place, str(exc)))
-    starts = [file.path for file in list_files(entries).files]
-    reached = chains(link(listing.files, imports), starts)
-    shown = {file.path: file.shown for file in listing.files}
-    checked = [file for file in listing.files if file.path in reached]
     names = tuple(forbidden)
+    reading = _Reading(list_files([*paths, *entries]), names)
+    starts = [file.path for file in list_files(entries).files]
+    reached = reading.reached(starts)
+    while entries and reading.add(reading.nearby(reached)):
+        reached = reading.reached(starts)
+    checked = [file for file in reading.files if file.path in reached]
+    shown = {file.path: file.shown for file in checked}
+    imports = reading.imports
     findings = [
         finding
         for file in checked
         for finding in _findings(file, imports.get(file.path, ()), names, reached, shown)
     ]
     notes = [note for file in checked for note in _notes(file, imports.get(file.path, ()), names)]
+    notes += _left_out(list(reading.nearby(reached).values()))
     return Report(
         len(checked),
         tuple(sorted(findings, key=lambda each: each.place)),
         tuple(sorted(notes, key=lambda each: each.place)),
-        tuple(sorted(problems, key=lambda each: each.place)),
+        tuple(sorted(reading.problems, key=lambda each: each.place)),
     )
+
+
+_Nearby = Mapping[Path, tuple[SourceFile, Import, SourceFile]]
+"""Of files that are not read: who imports them, by which import, and the files themselves."""
+
+
+class _Reading:
+    """The files that are read, and what they import."""
+
+    def __init__(self, listing: Listing, forbidden: Sequence[str]) -> None:
+        self.files: list[SourceFile] = []
+        self.imports: dict[Path, list[Import]] = {}
+        self.problems = [Problem(Place(path), message) for path, message in listing.problems]
+        self._forbidden = forbidden
+        self._read(listing.files)
+
+    def add(self, nearby: _Nearby) -> bool:
+        """Read these files too; False if there are none."""
+        self._read([file for _, _, file in nearby.values()])
+        return bool(nearby)
+
+    def reached(self, starts: Sequence[Path]) -> dict[Path, tuple[Step, ...]]:
+        """Find the importers of each file, as `graph.chains`."""
+        return chains(link(self.files, self.imports), starts)
+
+    def nearby(self, reached: Container[Path]) -> _Nearby:
+        """Find the modules near these files that they import, and that are not read."""
+        read = {file.path for file in self.files}
+        found: dict[Path, tuple[SourceFile, Import, SourceFile]] = {}
+        for file in self.files:
+            for each in self.imports.get(file.path, ()) if file.path in reached else ():
+                if _forbidden_in(each, self._forbidden)[1]:
+                    continue
+                for target in modules_nearby(file, each):
+                    if target.path not in read:
+                        found.setdefault(target.path, (file, each, target))
+        return found
+
+    def _read(self, files: Iterable[SourceFile]) -> None:
+        for file in files:
+            self.files.append(file)
+            try:
+                self.imports[file.path] = list_imports(read_units(file.path))
+            except UnreadableError as exc:
+                place = Place(file.shown, exc.cell, exc.line, exc.column)
+                self.problems.append(Problem(place, str(exc)))
+
+
+def _left_out(nearby: Sequence[tuple[SourceFile, Import, SourceFile]]) -> list[Problem]:
+    """Say once which modules were left out, however many they are."""
+    if not nearby:
+        return []
+    file, asked, target = nearby[0]
+    more = len(nearby) - 1
+    others = f", and further on {more} other{'s' * (more > 1)}" if more else ""
+    message = (
+        f"this imports {target.shown}{others}: not among the paths, and not looked into; name "
+        "what else there is, or follow the imports of a program with --entry"
+    )
+    return [Problem(_place(file, asked), message)]
 
 
 def _findings(
