@@ -123,6 +123,13 @@ def test_an_environment_that_is_not_built_is_built_by_fix(
     assert "built the environment of sim" in fix(project)
     assert project.diagnose().is_healthy
 
+    (package,) = project.state.environments.glob("sim/lib/python3*/site-packages/tiny.py")
+    package.unlink()
+    found = only(project.diagnose(), "environment-stale")
+    assert found.mends and "tiny.py" in found.evidence[0]
+    assert "built the environment of sim" in fix(project)
+    assert project.diagnose().is_healthy and package.exists()
+
     (project.state.environments / "sim" / "isthmus-environment.json").unlink()
     assert only(project.diagnose(), "environment-not-built").mends
 

@@ -136,6 +136,22 @@ class TestByUv:
         assert (project.version(located), project.version(located, "other")) == ("1.1", "1.0")
         assert project.version(project.locate(requirements=("tiny>=2",))) == "2.0"
 
+    @pytest.mark.parametrize("gone", ["tiny.py", "tiny-1.1.dist-info"])
+    def test_a_package_that_was_taken_away_is_put_back(self, project: Project, gone: str) -> None:
+        located = project.locate()
+        (site,) = located.prefix_bin.parent.glob("lib/python3*/site-packages")
+        lost = site / gone
+        shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+        assert project.locate(build=False) == located
+        (said,) = project.said
+        assert f"out of date ({gone} is gone from it)" in said
+        assert project.version(project.locate()) == "1.1" and lost.exists()
+        assert [line.split()[0] for line in project.said] == ["building"]
+        # More than was built is nobody's matter.
+        (site / "mine.py").touch()
+        project.locate()
+        assert project.said == [] and (site / "mine.py").exists()
+
     def test_a_removed_lock_moves_to_newer_versions(self, project: Project) -> None:
         project.locate()
         make_wheel(project.packages, "tiny", "1.2")

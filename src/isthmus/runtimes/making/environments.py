@@ -1,7 +1,8 @@
 """Build environments from locks, once: a second call with nothing changed does nothing.
 
 An environment carries a stamp, written last, that says what it was built from. One whose stamp is
-missing or says something else is built again, so an interrupted build is never used.
+missing or says something else is built again, so an interrupted build is never used; and so is one
+from which something was taken away since.
 
 Our own package is put there by a one-line `.pth` file that names the source folder: this works
 offline, needs no build backend, and leaves the packages of the environment exactly the lock's.
@@ -12,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from isthmus.runtimes.interpreters import Interpreter
@@ -75,6 +76,7 @@ class _Stamp:
     lock: str
     lock_sha256: str
     source: str
+    contents: Sequence[str] = field(default=(), compare=False)  # of site-packages, once it is built
 
 
 def ensure_environment(
@@ -97,11 +99,13 @@ def ensure_environment(
     wanted = _stamp_for(spec, interpreter)
     with held(spec.folder):
         present = _read_stamp(spec.folder)
-        if present != wanted:
+        lost = missing_from(spec.folder)
+        if present != wanted or lost:
             tool = installer()
             say(f"building {spec.name}: Python {wanted.version}, {spec.lock.name}, by {tool.name}")
-            _build(spec, interpreter, tool, keep=_same_python(present, wanted))
-            _write_stamp(spec.folder, wanted)
+            # Where half of a package is left, a tool takes the whole for installed.
+            _build(spec, interpreter, tool, keep=_same_python(present, wanted) and not lost)
+            _write_stamp(spec.folder, replace(wanted, contents=_contents(spec.folder)))
     return _environment(spec.folder, wanted)
 
 
@@ -144,6 +148,20 @@ def _stamp_for(spec: EnvironmentSpec, interpreter: Interpreter) -> _Stamp:
     )
 
 
+def missing_from(folder: Path) -> list[str]:
+    """List what was taken away from the packages of an environment since it was built."""
+    stamp = _read_stamp(folder)
+    if stamp is None or not stamp.contents:
+        return []
+    return sorted(set(stamp.contents) - set(_contents(folder)))
+
+
+def _contents(folder: Path) -> list[str]:
+    libraries = [*folder.glob("lib/python3*/site-packages"), folder / "Lib" / "site-packages"]
+    names = os.listdir(libraries[0]) if libraries[0].is_dir() else []
+    return sorted(name for name in names if name != "__pycache__")
+
+
 def _same_python(present: _Stamp | None, wanted: _Stamp) -> bool:
     """Tell whether the packages alone have to change."""
     return present is not None and (present.folder, present.interpreter, present.version) == (
@@ -180,8 +198,9 @@ def _environment(folder: Path, stamp: _Stamp) -> Environment:
 
 
 def is_current(spec: EnvironmentSpec, interpreter: Interpreter) -> bool:
-    """Tell whether the environment is there and what the spec says; nothing is run."""
-    return spec.lock.is_file() and _read_stamp(spec.folder) == _stamp_for(spec, interpreter)
+    """Tell whether the environment is there, whole and what the spec says; nothing is run."""
+    built = spec.lock.is_file() and _read_stamp(spec.folder) == _stamp_for(spec, interpreter)
+    return built and not missing_from(spec.folder)
 
 
 @contextmanager

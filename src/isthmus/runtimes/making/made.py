@@ -5,7 +5,7 @@ Nothing is run, and nothing is looked up, once the environment is what the lock 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
@@ -16,6 +16,7 @@ from isthmus.runtimes.making.environments import (
     ensure_environment,
     held,
     is_current,
+    missing_from,
     read_environment,
 )
 from isthmus.runtimes.making.installers import PipInstaller, Say, UvInstaller
@@ -110,5 +111,15 @@ def _as_it_is(runtime: RuntimeSettings, state: StateFolder, say: Say) -> Environ
             f"the environment of [runtime.{runtime.name}] is not built yet: "
             f"`isthmus run {runtime.name} -- ...` builds it"
         )
-    say(f"the environment of {runtime.name} is out of date; the next start brings it up to date")
+    lost = missing_from(state.environments / runtime.name)
+    why = f" ({_listed(lost)} gone from it)" if lost else ""
+    say(
+        f"the environment of {runtime.name} is out of date{why}; the next start brings it up to "
+        "date"
+    )
     return environment
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
