@@ -54,6 +54,20 @@ def test_one_that_hangs_ends_with_what_it_started(tmp_path: Path) -> None:
         ask([sys.executable, "-I", "-c", program], None, 0.5)
 
 
+def test_what_it_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    """It holds what the program printed to, and a second descriptor tells when it is gone."""
+    fifo = tmp_path / "alive"
+    os.mkfifo(fifo)
+    script = f"(exec 3<>{fifo}; echo >&3; exec sleep 600) & read line < {fifo}; echo asked"
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert ask(["/bin/sh", "-c", script], None, 60) == Answer(0, "asked\n", "")
+        os.set_blocking(reader, True)
+        assert os.read(reader, 1) == b""
+    finally:
+        os.close(reader)
+
+
 def test_ours_is_not_its_process_group() -> None:
     answer = ask([sys.executable, "-I", "-c", "import os; print(os.getpgrp())"], None, 60)
     assert int(answer.stdout) != os.getpgrp()

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
-__all__ = ["Answer", "ask"]
+__all__ = ["Answer", "ask", "end_session", "has_ended", "text_of"]
+
+_TICK = 0.004  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,9 @@ def ask(
 ) -> Answer:
     """Run a program to its end, without input.
 
-    A script between us and the program would leave the program behind, holding our pipe, if only
-    the script were killed; so it gets a process group, which ends as a whole.
+    It gets a session of its own, which ends as a whole: a script between us and the program would
+    leave the program behind if only the script were killed. What it says goes to files: what it
+    leaves running may hold on to a pipe, and is not waited for.
 
     Args:
         command: program and arguments.
@@ -58,30 +64,49 @@ def ask(
         OSError: it could not be started.
         TimeoutError: it did not end in time.
     """
-    process = subprocess.Popen(
-        [os.fspath(part) for part in command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=None if environ is None else dict(environ),
-        start_new_session=True,
-    )
-    with process:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            [os.fspath(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=None if environ is None else dict(environ),
+            start_new_session=True,
+        )
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"no answer in {timeout:g} s") from error
+            in_time = has_ended(process, timeout)
         finally:
-            if process.returncode is None:
-                _end_group(process.pid)
-                process.communicate()
-    return Answer(process.returncode, stdout, stderr)
+            status = end_session(process)
+        if not in_time:
+            raise TimeoutError(f"no answer in {timeout:g} s")
+        return Answer(status, text_of(out), text_of(err))
 
 
-def _end_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended by itself just now
+def has_ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for the end of a process and leave it there: its number stays that of its session.
+
+    Args:
+        process: leads a session.
+        timeout: seconds.
+
+    Returns:
+        False if it takes longer.
+    """
+    deadline = time.monotonic() + timeout
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_TICK)
+    return True
+
+
+def end_session(process: subprocess.Popen[bytes]) -> int:
+    """End whatever is left of the session that a process leads; the status of the process."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
+
+
+def text_of(file: IO[bytes]) -> str:
+    """Read all that was written to a file, as text."""
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")

@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.asking import end_session, has_ended, text_of
 from isthmus.runtimes.probes import identity, read_facts, write_facts
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ __all__ = ["Examination", "Foreign", "examine"]
 _MARK = "--isthmus-examination--"  # as in examine_program
 _TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
 _PATIENCE = 2.0  # seconds until a person is told what they wait for
-_TICK = 0.004  # seconds
 _LAST_LINES = 20
 _FORMAT = 1
 # What steers a Python and its libraries; the rest of an environment does not change the answer.
@@ -167,8 +166,8 @@ def _ask(
         try:
             in_time = _await(process, located, say)
         finally:
-            status = _end_session(process)
-        said, complained = _text(out), _text(err)
+            status = end_session(process)
+        said, complained = text_of(out), text_of(err)
     if not in_time:
         raise EnvironmentSetupError(
             f"{located.python} ({located.origin}) did not answer within {_TIMEOUT:g} s:\n"
@@ -218,26 +217,10 @@ def _start(
 
 def _await(process: subprocess.Popen[bytes], located: Located, say: Callable[[str], None]) -> bool:
     """Wait until an interpreter has ended; False if it takes too long."""
-    if _has_ended(process, _PATIENCE):
+    if has_ended(process, _PATIENCE):
         return True
     say(f"examining {located.python}; once, until something in it changes")
-    return _has_ended(process, _TIMEOUT)
-
-
-def _has_ended(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for the end of a process and leave it there: its number stays that of its session."""
-    deadline = time.monotonic() + timeout
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_TICK)
-    return True
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> int:
-    """End whatever is left of a session; the exit status of its first process."""
-    os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
+    return has_ended(process, _TIMEOUT)
 
 
 def _last_words(located: Located, status: int, doing: str, words: str) -> str:
@@ -259,11 +242,6 @@ def _how_it_ended(status: int) -> str:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"was killed by signal {-status}"
-
-
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode("utf-8", "replace")
 
 
 def _tail(text: str) -> str:
