@@ -208,7 +208,7 @@ def test_silence_is_no_gateway(tmp_path: object) -> None:
     listener = listen(parse(f"unix:{tmp_path}/silent"))
     address = listener.address
     dial = Dial(address, *resolve(address), "binary", True, lambda w: pair())
-    with nothing_left(), pytest.raises(ConnectError, match="no handshake"):
+    with nothing_left(), pytest.raises(ConnectError, match="not answered the handshake"):
         complete(open_channel(dial, HELLO), 0.02, "silence")
     listener.close()
 

@@ -7,6 +7,7 @@ end and a control loop can drive it a step at a time, without ever blocking, fro
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import socket
@@ -40,7 +41,15 @@ from .transport.shm import ShmTransport
 from .transport.sockets import begin_connect, finish_connect, peer_of, writable
 from .transport.stream import StreamTransport
 
-__all__ = ["Channel", "Dial", "Wait", "complete", "open_channel", "open_in_memory"]
+__all__ = [
+    "Channel",
+    "Dial",
+    "NoAnswerError",
+    "Wait",
+    "complete",
+    "open_channel",
+    "open_in_memory",
+]
 
 T = TypeVar("T")
 
@@ -213,32 +222,69 @@ class Channel:
 Opening = Generator[Wait, None, T]
 
 
-def complete(opening: Opening[T], timeout: float, what: str) -> T:
+class NoAnswerError(ConnectError):
+    """Something listens, and does not answer the handshake."""
+
+
+def complete(
+    opening: Opening[T],
+    timeout: float,
+    what: str,
+    *,
+    patience: float = math.inf,
+    on_slow: Callable[[str], None] | None = None,
+) -> T:
     """Drive an opening to its end.
 
     Args:
         opening: from `open_channel`.
         timeout: seconds.
         what: whom we are connecting to, for the message.
+        patience: seconds after which `on_slow` is called, once.
+        on_slow: is told what is waited for.
 
     Raises:
-        ConnectError: it took longer.
+        ConnectError: it took longer; NoAnswerError if something listens there.
         Error: whatever the opening raises.
     """
-    deadline = monotonic_ns() + int(timeout * 1e9)
+    started = monotonic_ns()
     try:
         wait = next(opening)
         while True:
-            left = (deadline - monotonic_ns()) / 1e9
-            if left <= 0 or not wait.ready(left):
+            left = timeout - (monotonic_ns() - started) / 1e9
+            calm = patience - (timeout - left)
+            if left > 0 and wait.ready(max(0.0, min(left, calm))):
+                wait = next(opening)
+            elif left <= 0 or left <= calm:
+                why = _unanswered(wait, what, timeout)
                 opening.close()
-                raise ConnectError(
-                    f"{what} accepted no handshake within {timeout:g} s; is it an isthmus gateway?"
-                )
-            wait = next(opening)
+                raise why
+            elif calm <= 0:
+                patience = math.inf
+                if on_slow is not None:
+                    on_slow(_waits_for(wait))
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def _waits_for(wait: Wait) -> str:
+    if wait.for_writing:
+        return "no connection is made yet"
+    return "something listens there and has not answered the handshake yet"
+
+
+def _unanswered(wait: Wait, what: str, timeout: float) -> ConnectError:
+    """Say that nobody answered, and how to learn who should have."""
+    if wait.for_writing:
+        return ConnectError(f"no connection was made within {timeout:.3g} s")
+    peer = peer_of(wait.sock)
+    look = f"it is process {peer.pid}" if peer else "`ss -ltnp` shows which process it is"
+    return NoAnswerError(
+        f"something listens at {what} and has not answered the handshake within {timeout:.3g} s: "
+        f"another program, or a gateway that hangs ({look}). End it, or use another address for "
+        "both sides"
+    )
 
 
 def open_channel(

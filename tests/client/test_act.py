@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 import isthmus
 from isthmus import Limits
-from isthmus.client.action import STAGES
+from isthmus.client.action import STAGES, Action, Timing
 
 from ..support.contracts import DTYPES, mirror, pair
 from ..support.gateways import Served, serving
@@ -48,6 +50,17 @@ def test_a_single_environment(served: Served, way: str) -> None:
         assert link.stats()["latency_us"]["total"]["count"] == 2
         assert sum(action.timing[:-1]) <= action.timing.total
         assert len(action.timing) == len(STAGES)
+
+
+def test_a_field_that_an_action_has_not_is_a_key_error_that_names_the_nearest() -> None:
+    action = Action({"delta": np.zeros(1)}, "policy", "", Timing(), 1, 0, 0, False, "")
+    for name, meant in (("dleta", "did you mean 'delta'?"), ("x", "it has 'delta'"), (7, "it has")):
+        with pytest.raises(KeyError) as caught:
+            action[name]  # type: ignore[index]
+        assert f"the action has no field {name!r}; {meant}" in str(caught.value)
+    assert "dleta" not in action and action.get("dleta") is None
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
 
 
 @pytest.mark.parametrize("num_envs", [None, 1, 7, 300])

@@ -24,6 +24,7 @@ from isthmus.errors import (
     LocalProtocolError,
     PolicyLoadError,
     RefusedError,
+    RemoteProtocolError,
     UpgradeError,
 )
 
@@ -122,6 +123,22 @@ def test_an_argument_that_cannot_be(served: Served, name: str) -> None:
     until(lambda: not served.engine.sessions)
 
 
+@pytest.mark.parametrize(("pacing", "deadline", "said"), [
+    ("realtime", 32, True), ("realtime", 0.021, True), ("realtime", 0.02, False),
+    ("realtime", None, False), ("lockstep", 32, False),
+])  # fmt: skip
+def test_a_deadline_beyond_the_period_is_warned_of(
+    served: Served, caplog: pytest.LogCaptureFixture, pacing: str, deadline: float, said: bool
+) -> None:
+    with served.connect(pacing=pacing, deadline=deadline) as link:
+        assert link.contract.control_dt_ns == 20_000_000
+    warned = [record.getMessage() for record in caplog.records if "deadline" in record.msg]
+    assert len(warned) == said
+    for text in warned:
+        assert f"deadline {deadline:g} s is longer than the contract's control_dt, 0.02 s" in text
+        assert "in seconds" in text
+
+
 def test_the_links_own_hold_on_its_contract(address: str) -> None:
     with FakeGateway(address, pair(POSITION), lambda _: []):
         with pytest.raises(InterfaceMismatchError, match="this side"):
@@ -151,8 +168,58 @@ def test_somebody_else_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind("s")
         silent.listen(8)
-        with pytest.raises(ConnectError, match="is it an isthmus gateway"):
+        with pytest.raises(ConnectError) as caught:
             isthmus.connect("unix:s", timeout=0.1)
+    said = str(caught.value)
+    assert said.startswith("something listens at unix:s and has not answered the handshake within ")
+    assert f"(it is process {os.getpid()})" in said
+    assert "isthmus serve" not in said, "the address is taken: no gateway can be started there"
+
+
+def test_a_port_that_somebody_else_holds(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        url = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConnectError, match="`ss -ltnp` shows which"):
+            isthmus.connect(url, timeout=1.5)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("isthmus.link", "WARNING")
+    assert record.getMessage() == (
+        f"isthmus {url}: waiting for a gateway: something listens there and has not answered the "
+        "handshake yet"
+    )
+
+
+def test_nobody_listens_and_it_says_once_that_it_waits(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConnectError, match=f"Start one with: .* --listen {address}"):
+        isthmus.connect(address, timeout=1.5)
+    (record,) = caplog.records
+    assert "waiting for a gateway: No such file" in record.getMessage()
+
+
+@pytest.mark.parametrize("codec", ["binary", "json"])
+def test_what_answers_in_other_words_is_said_to_be_there(address: str, codec: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("s")
+        listener.listen(8)
+
+        def answer() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n" + b"x-filler: 0\r\n" * 16 + b"\r\n")
+                peer.recv(1)
+                while peer.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(RemoteProtocolError, match=f"listens at {address} and answered the"):
+            isthmus.connect(address, codec=codec)
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_it_waits_for_a_gateway_that_is_still_starting(address: str) -> None:
@@ -176,16 +243,21 @@ def test_a_gateway_that_hangs_up_during_the_handshake_is_tried_again(address: st
         hung_up = []
 
         def hang_up() -> None:
-            peer, _ = listener.accept()
-            peer.close()
-            hung_up.append(True)
+            try:
+                while True:
+                    peer, _ = listener.accept()
+                    peer.close()
+                    hung_up.append(True)
+            except OSError:
+                return  # the test has ended it
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(ConnectError, match="isthmus serve"):
+        with pytest.raises(ConnectError, match="hung up on every handshake for 0.3 s"):
             isthmus.connect(address, timeout=0.3)
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join(30)
-        assert hung_up
+        assert len(hung_up) > 1
 
 
 def test_shared_memory_or_nothing(address: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -31,6 +32,21 @@ class Timing(NamedTuple):
     infer: int = 0
     decode: int = 0
     total: int = 0
+
+
+class NoFieldError(KeyError):
+    """An action has no such field; the message names the nearest, or all."""
+
+    def __init__(self, name: object, fields: Iterable[str]) -> None:
+        """Keep both: `in` and `get` ask too, and show no message."""
+        super().__init__(name, tuple(fields))
+
+    def __str__(self) -> str:
+        """Made only when it is shown."""
+        name, fields = self.args
+        near = get_close_matches(name, fields, 1) if isinstance(name, str) else []
+        meant = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, fields))}"
+        return f"the action has no field {name!r}; {meant}"
 
 
 class Action(Mapping[str, NDArray[Any]]):
@@ -78,8 +94,15 @@ class Action(Mapping[str, NDArray[Any]]):
         self.rand_hash = rand_hash
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """The command of one action field."""
-        return self.arrays[name]
+        """The command of one action field.
+
+        Raises:
+            KeyError: no field is called so; names the nearest, or all.
+        """
+        try:
+            return self.arrays[name]
+        except KeyError:
+            raise NoFieldError(name, self.arrays) from None
 
     def __iter__(self) -> Iterator[str]:
         """Action field names."""

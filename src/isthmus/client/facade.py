@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..channel import Channel, Dial, complete, open_channel, open_in_memory
+from ..channel import Channel, Dial, NoAnswerError, complete, open_channel, open_in_memory
 from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..contract.joints import JointMap
@@ -19,6 +19,7 @@ from ..errors import (
     ContractError,
     InterfaceMismatchError,
     RefusedError,
+    RemoteProtocolError,
 )
 from ..policy.contract_file import read_contract
 from ..policy.inprocess import InProcess
@@ -69,7 +70,8 @@ def connect(
         joints: this robot's joint names in its own order; arrays are matched by name.
         num_envs: environments per call, with a leading axis; None for one without it.
         pacing: `realtime` (default) or `lockstep`.
-        deadline: s in which `act` returns; 0.8 x control_dt otherwise.
+        deadline: s in which `act` returns; 0.8 x control_dt otherwise. One longer than
+            control_dt is warned of in realtime.
         timeout: s to wait for the gateway.
         codec: `binary` or `json`.
         upgrade: move to shared memory where both sides can.
@@ -136,6 +138,13 @@ def connect(
     if channel.note and channel.note != "not asked for":
         log.info("isthmus %s: frames travel by %s: %s", url, channel.transport.name, channel.note)
     link_deadline = hello.deadline_ns or int(channel.contract.control_dt_ns * DEADLINE_SHARE)
+    if chosen == "realtime" and link_deadline > channel.contract.control_dt_ns:
+        log.warning(
+            "isthmus %s: deadline %g s is longer than the contract's control_dt, %g s: an action "
+            "may come whole steps late. deadline is in seconds; without one it is %g",
+            url, link_deadline / 1e9, channel.contract.control_dt_ns / 1e9,
+            channel.contract.control_dt_ns / 1e9 * DEADLINE_SHARE,
+        )  # fmt: skip
     try:
         return Link(
             channel,
@@ -154,33 +163,68 @@ def connect(
 
 def _wait_for(dial: Dial, hello: Hello, timeout: float) -> Channel:
     """Try until somebody listens, as long as `timeout` allows."""
+    url = dial.address.url
     started = time.monotonic()
-    until = started + timeout
     pause = 0.01
     told = False
+
+    def tell(why: str) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            log.warning("isthmus %s: waiting for a gateway: %s", url, why)
+
     while True:
-        left = until - time.monotonic()
+        gone = time.monotonic() - started
         try:
-            return complete(open_channel(dial, hello), max(left, 0.001), dial.address.url)
+            return complete(
+                open_channel(dial, hello),
+                max(timeout - gone, 0.001),
+                url,
+                patience=_PATIENCE - gone,
+                on_slow=tell,
+            )
+        except RemoteProtocolError as exc:
+            if type(exc) is not RemoteProtocolError or exc.code == "wire_version":
+                raise  # a gateway said it, or has said what it is
+            raise RemoteProtocolError(_nobody(url, timeout, exc), code=exc.code) from exc
         except (ConnectError, ConnectionLostError, RefusedError) as exc:
             if isinstance(exc, RefusedError) and exc.code == "interface_mismatch":
                 raise InterfaceMismatchError(str(exc)) from None
             if isinstance(exc, RefusedError) and not exc.retryable:
                 raise
-            left = until - time.monotonic()
-            if left <= pause:
+            gone = time.monotonic() - started
+            if timeout - gone <= pause:
                 if isinstance(exc, RefusedError):
                     raise
-                raise ConnectError(
-                    f"no gateway at {dial.address.url} after {timeout:g} s: {exc}. "
-                    f"Start one with: isthmus serve MODEL --listen {dial.address.url}"
-                ) from None
+                raise ConnectError(_nobody(url, timeout, exc)) from None
             why = str(exc)
-        if not told and time.monotonic() - started > _PATIENCE:
-            told = True
-            log.warning("isthmus %s: waiting for a gateway: %s", dial.address.url, why)
+        if gone > _PATIENCE:
+            tell(why)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
+
+
+def _nobody(url: str, timeout: float, why: Exception) -> str:
+    """What to do where no gateway was found: start one only where nobody else listens."""
+    if isinstance(why, NoAnswerError):
+        return str(why)
+    if isinstance(why, ConnectionLostError):
+        return (
+            f"something listens at {url} and hung up on every handshake for {timeout:g} s ({why}): "
+            "another program, or a gateway of another version. End it, or use another address for "
+            "both sides"
+        )
+    if isinstance(why, RemoteProtocolError):
+        return (
+            f"something listens at {url} and answered the handshake with what is none ({why}): "
+            "another program, or a gateway of another version. End it, or use another address for "
+            "both sides"
+        )
+    return (
+        f"no gateway at {url} after {timeout:g} s: {why}. "
+        f"Start one with: isthmus serve MODEL --listen {url}"
+    )
 
 
 def _in_memory(
