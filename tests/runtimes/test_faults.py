@@ -194,6 +194,11 @@ def test_repetition_in_one_line_does_not_stall_it(part: str) -> None:
     assert explain(part * 100_000) == []
 
 
+def test_a_fault_many_times_in_one_line_does_not_stall_it() -> None:
+    (match,) = explain("first\n" + f"{SRE} " * 100_000)
+    assert (match.number, match.count) == (2, 1)
+
+
 def interpreters() -> list[Interpreter]:
     return newest_of_each_minor(find_interpreters())
 

@@ -107,16 +107,20 @@ def _plain(text: str) -> str:
 def _lines(row: Fault, text: str, taken: set[int]) -> dict[int, re.Match[str]]:
     """Find the lines that show a fault, by where they begin; without those explained before."""
     lines: dict[int, re.Match[str]] = {}
-    for found in _findings(row, text):
-        start = text.rfind("\n", 0, found.start()) + 1
+    for start, found in _findings(row, text):
         if start not in taken:
             lines.setdefault(start, found)
     return lines
 
 
-def _findings(row: Fault, text: str) -> Iterator[re.Match[str]]:
+def _findings(row: Fault, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """Find where its patterns are, and where that line begins; looks at no character twice."""
     for pattern in row.patterns:
-        yield from _compiled(pattern).finditer(text)
+        start = looked = 0
+        for found in _compiled(pattern).finditer(text):
+            start = text.rfind("\n", looked, found.start()) + 1 or start
+            looked = found.start()
+            yield start, found
 
 
 def _match(row: Fault, text: str, start: int, found: re.Match[str], count: int) -> Match:
