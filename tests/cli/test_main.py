@@ -6,6 +6,7 @@ import argparse
 import ast
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -105,6 +106,42 @@ def test_no_such_command(arguments: list[str], capsys: pytest.CaptureFixture[str
         cli.main(arguments)
     assert stopped.value.code == 2
     assert "usage: isthmus" in capsys.readouterr().err
+
+
+def test_without_a_command_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["fly"]):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(arguments)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        for name, row in cli.COMMANDS.items():
+            assert f"  {name} " in printed.err and row.help in printed.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("runn", "run"), ("srve", "serve"), ("Doctor", "doctor")]
+)
+def test_a_slip_is_answered_with_the_nearest_command(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([typed])
+    words = f"there is no command '{typed}'; did you mean `isthmus {meant}`?"
+    assert words in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["fly"])
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["serve", "contract", "evaluate", "up", "ps", "down"])
+def test_help_says_what_the_exit_status_means(
+    name: str, project_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([name, "--help"])
+    assert "exit status: " in capsys.readouterr().out
+    page = (project_root / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert "xit status: " in page.split(f"\n## isthmus {name}\n")[1].split("\n## ")[0]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

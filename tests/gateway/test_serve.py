@@ -48,6 +48,15 @@ def test_a_signal_ends_it_well(folder: Path, number: signal.Signals, twice: bool
     assert list(folder.iterdir()) == []
 
 
+def test_its_last_line_counts_what_was_done(folder: Path) -> None:
+    with gateway(*halving(address(folder))) as found:
+        with isthmus.connect(found.addresses[0], pacing="lockstep") as link:
+            assert link.act(q=[1, 1]).status == "policy"
+        found.send(signal.SIGTERM)
+        said, _ = found.process.communicate(timeout=30)
+    assert said == "closed: 1 session, 1 action, 0 misses, 0 errors\n"
+
+
 HANGS = """
 import os, signal, sys, time, types
 import isthmus.cli.stopping as stopping

@@ -43,8 +43,15 @@ _SET_BY = {
 }
 
 
+EPILOG = """\
+exit status: 0 if it was done; of `diff` 0 if the two are the same, 1 if they differ; 2 if a file
+cannot be read, or holds no contract.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands and their arguments."""
+    parser.epilog = EPILOG
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (add_arguments, work, help_) in _ACTIONS.items():
         command = commands.add_parser(name, help=help_, description=_paragraph(work))

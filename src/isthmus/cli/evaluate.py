@@ -25,8 +25,15 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+EPILOG = """\
+exit status: 0 if the success rate is at least --at-least; 1 if it is lower; 2 if there is no
+result.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus evaluate`."""
+    parser.epilog = EPILOG
     add = parser.add_argument
     add("policy", metavar="POLICY", help="a model file, or the URL of a gateway that serves it")
     add("--contract", metavar="FILE", help="the contract, for a policy that brings none")

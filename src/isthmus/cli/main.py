@@ -22,6 +22,10 @@ from isthmus.errors import Error
 EXIT_ERROR = 2  # as argparse: the command could not be carried out as given
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
+STATUSES = """\
+exit status, unless a command's own help says more: 0 if it was done; 2 if the command line is wrong
+or it could not be done, and one line says why; 130 after Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -92,16 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def top_parser() -> argparse.ArgumentParser:
     """Build the parser that knows the commands' names and nothing of what they take."""
-    width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name:{width}}  {row.help}" for name, row in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="isthmus",
         description="Join a simulator in one Python to a policy in another.",
-        epilog=f"commands:\n{listing}\n\n`isthmus COMMAND --help` says what each takes.",
+        epilog=f"{_listing()}\n\n`isthmus COMMAND --help` says what each takes.\n\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"isthmus {__version__}")
-    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND")
+    parser.add_argument("command", metavar="COMMAND")
     return parser
 
 
@@ -119,7 +121,25 @@ def command_parser(name: str) -> argparse.ArgumentParser:
 
 def _command_name(arguments: Sequence[str]) -> str:
     # Only the first argument is ours; what follows belongs to the command, its --help too.
-    return str(top_parser().parse_args(arguments[:1]).command)
+    parser = top_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        raise SystemExit(EXIT_ERROR)
+    name = str(parser.parse_args(arguments[:1]).command)
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name.lower(), COMMANDS, 1)
+        meant = f"; did you mean `isthmus {near[0]}`?" if near else ""
+        parser.error(f"there is no command {name!r}{meant}\n\n{_listing()}")
+    return name
+
+
+def _listing() -> str:
+    width = max(map(len, COMMANDS))
+    return "\n".join(
+        ["commands:", *(f"  {name:{width}}  {row.help}" for name, row in COMMANDS.items())]
+    )
 
 
 def _without_numpy(command: str, environ: Mapping[str, str]) -> str:

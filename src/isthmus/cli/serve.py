@@ -43,8 +43,18 @@ OTHER_DESCRIPTORS = 512
 """For newcomers, listeners, models and the interpreter."""
 
 
+EPILOG = """\
+It serves until SIGINT, SIGTERM or SIGHUP. A socket that a dead gateway left is taken over; its
+folder, if only that is missing, is made for this user alone.
+
+exit status: 0 after one of those signals; 1 if the policy did not return in time to end in order;
+2 if a model, contract or address cannot be used, and one line says why.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus serve`."""
+    parser.epilog = EPILOG
     add = parser.add_argument
     add(
         "model", nargs="+", metavar="MODEL",
@@ -141,10 +151,16 @@ def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]
     _say("ready")
     engine.run()
     done = engine.counters
-    _say(
-        f"closed: {done.sessions} sessions, {done.answered} actions, {done.misses} misses, "
-        f"{done.errors} errors"
-    )
+    counts = (
+        (done.sessions, "session", ""), (done.answered, "action", ""),
+        (done.misses, "miss", "es"), (done.errors, "error", ""),
+    )  # fmt: skip
+    _say(f"closed: {', '.join(_counted(*count) for count in counts)}")
+
+
+def _counted(number: int, word: str, ending: str) -> str:
+    """`1 miss`, `2 misses`."""
+    return f"{number} {word}{'' if number == 1 else ending or 's'}"
 
 
 def _address(url: str) -> Address:
