@@ -94,6 +94,16 @@ def serve(policy_runtime: Environment, tmp_path: Path) -> Callable[..., Any]:
     return serving
 
 
+def test_what_the_readme_has_written_into_its_folder_is_not_offered_to_git(
+    project_root: Path,
+) -> None:
+    page = (project_root / "examples" / "README.md").read_text(encoding="utf-8")
+    ignored = (project_root / ".gitignore").read_text(encoding="utf-8").splitlines()
+    written = re.findall(r" -o (\S+)", page)
+    assert written
+    assert {f"/examples/{name}" for name in written} <= set(ignored)
+
+
 def test_cartpole_stays_up_under_a_function_in_another_python(
     loop: Loop, serve: Callable[..., Any]
 ) -> None:
