@@ -123,9 +123,10 @@ class TestAsking:
             *("CARB_APP_PATH", "ISAAC_PATH", "EXP_PATH", "RESOURCE_NAME", "LD_PRELOAD"),
             *("PYTHONPATH", "LD_LIBRARY_PATH"),
         }
-        # Without the empty element, which would be whatever folder the user is in.
+        # Without the empty element, which would be whatever folder the user is in; and without
+        # the standard library, which the interpreter has anyway.
         assert there.environ["PYTHONPATH"].split(":") == [
-            str(each) for each in fake_isaac.pythonpath
+            str(each) for each in fake_isaac.pythonpath if each != fake_isaac.stdlib
         ]
 
     def test_started_so_it_is_what_the_script_starts_and_its_status_is_its_own(
@@ -137,6 +138,53 @@ class TestAsking:
         assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
         killed = run(there, asker.environ, "-c", "import os; os.kill(os.getpid(), 9)")
         assert killed.returncode == -9
+
+    @pytest.mark.parametrize("version", ["4.5", "5.1", "6.0"])
+    def test_another_python_that_a_program_starts_keeps_its_own_library(
+        self, asker: Asker, make_fake_isaac: MakeIsaac, other_python: Environment, version: str
+    ) -> None:
+        there = asker.ask(make_fake_isaac(version=version))
+        inner = "import re, json, sysconfig; print(re.__file__)"
+        program = f"import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:] + [{inner!r}]))"
+        done = run(there, asker.environ, "-c", program, str(other_python.python), "-c")
+        assert (done.returncode, done.stderr) == (0, "")
+        # A virtual environment's standard library is that of the Python it was made from.
+        assert Path(done.stdout).is_relative_to(other_python.base.parent.parent)
+
+    def test_what_the_user_installed_goes_before_what_the_simulator_brings(
+        self, asker: Asker, fake_isaac: FakeIsaac
+    ) -> None:
+        own = fake_isaac.stdlib / "site-packages"
+        (own / "prebundled.py").write_text("WHERE = __file__\n", encoding="utf-8")
+        done = run(asker.ask(fake_isaac), asker.environ, "-c", "import prebundled as p; print(p)")
+        assert str(own) in done.stdout
+
+    def test_its_packages_are_left_out_where_that_makes_no_difference(
+        self, asker: Asker, fake_isaac: FakeIsaac
+    ) -> None:
+        own = fake_isaac.stdlib / "site-packages"
+        setup = fake_isaac.home / "setup_python_env.sh"
+        setup.write_text(f"export PYTHONPATH=/mine:{fake_isaac.stdlib}:{own}\n", encoding="utf-8")
+        there = asker.ask(fake_isaac)
+        assert there.environ["PYTHONPATH"] == "/mine"
+        (own / "installed.py").write_text("", encoding="utf-8")
+        assert run(there, asker.environ, "-c", "import installed").returncode == 0
+
+    def test_what_the_script_leaves_running_is_not_waited_for(
+        self, asker: Asker, fake_isaac: FakeIsaac, tmp_path: Path
+    ) -> None:
+        fifo = tmp_path / "alive"
+        os.mkfifo(fifo)
+        script = fake_isaac.python_sh.read_text(encoding="utf-8")
+        left = f"(exec 3<>{fifo}; echo >&3; exec sleep 600) &\nread line < {fifo}\n"
+        executable(fake_isaac.python_sh, script.replace("set -e\n", f"set -e\n{left}"))
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            assert asker.ask(fake_isaac).python == fake_isaac.python
+            os.set_blocking(reader, True)
+            assert os.read(reader, 1) == b""  # and it is gone
+        finally:
+            os.close(reader)
 
     @pytest.mark.parametrize("version", ["4.5", "5.1", "6.0"])
     def test_what_the_user_preloads_stays_where_the_script_lets_it(
@@ -201,6 +249,30 @@ class TestKeeping:
             executable(script, script.read_text(encoding="utf-8") + "# changed\n")
         asker.ask(fake_isaac)
         assert asker.runs == 2
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            'source "$here/more/ros.sh"',
+            "if true; then . ${here}/more/ros.sh; fi",
+            'source "$(dirname "${BASH_SOURCE[0]}")/more/ros.sh"',
+            "source {root}/more/ros.sh",
+            'eval "sour""ce $here/"beside.sh',
+        ],
+    )
+    def test_asked_again_when_a_script_that_is_sourced_changed(
+        self, asker: Asker, fake_isaac: FakeIsaac, line: str
+    ) -> None:
+        name = "beside.sh" if "beside" in line else "more/ros.sh"
+        sourced = fake_isaac.add_module(name, "export COUNT=1\n")
+        with (fake_isaac.home / "setup_python_env.sh").open("a", encoding="utf-8") as file:
+            file.write(line.replace("{root}", str(fake_isaac.home)) + "\n")
+        assert asker.ask(fake_isaac).environ["COUNT"] == "1"
+        sourced.write_text("export COUNT=${ELSEWHERE:-22}\n", encoding="utf-8")
+        assert asker.ask(fake_isaac).environ["COUNT"] == "22"
+        if name == "more/ros.sh":
+            asker.environ["ELSEWHERE"] = "333"
+            assert asker.ask(fake_isaac).environ["COUNT"] == "333"
 
     def test_variables_the_scripts_do_not_read_change_nothing(
         self, asker: Asker, fake_isaac: FakeIsaac

@@ -3,12 +3,17 @@
 Theory of operation. The script sources `setup_python_env.sh`, which puts the bundled interpreter's
 folders on PYTHONPATH and LD_LIBRARY_PATH, sets a few variables of its own, and runs the
 interpreter; whatever that ends with, the script ends with 1. So it is run once, with a program that
-prints its `sys.executable` and its environment between two marks. What differs from the environment
-that the script was given is what it added. From then on the interpreter is started itself, with
-those variables: its exit status, its signals and its terminal are its own.
+prints its `sys.executable`, its own import folders and its environment between two marks. What
+differs from the environment that the script was given is what it added. From then on the
+interpreter is started itself, with those variables: its exit status, its signals and its terminal
+are its own.
 
-The answer is kept as long as both scripts say the same, the interpreter is the same file, and those
-variables that the scripts read have the same values.
+The answer is kept as long as the scripts and those they source say the same, no script beside them
+changed, the interpreter is the same file, and those variables that the scripts read have the same
+values.
+
+The script puts the interpreter's own standard library on PYTHONPATH. The interpreter has it anyway,
+and every other Python that a program starts would inherit it, and die of it: it is left out.
 
 An empty element of PYTHONPATH or LD_LIBRARY_PATH means the current folder. The script makes one
 when it appends to a variable that is not set; nobody asked for it, and it is left out.
@@ -43,20 +48,29 @@ _PLACES = (
 )
 
 _TIMEOUT = 60.0  # seconds; in a container the script first looks for Vulkan
-_VERSION = 1
+_VERSION = 2
 
 # The marks are put together by the program: a script that shows the program does not show them.
 _MARK = "isthmus-answer"
-_PROGRAM = (
-    "import json, os, sys; mark = '-'.join(('isthmus', 'answer')); "
-    "print('\\n<%s>%s</%s>' % (mark, json.dumps([sys.executable, dict(os.environ)]), mark))"
-)
+_PROGRAM = """
+import json, os, site, sys
+venv = os.path.join(os.path.dirname(os.path.dirname(sys.executable)), 'pyvenv.cfg')
+packages = [] if os.path.exists(venv) else site.getsitepackages()
+mark = '-'.join(('isthmus', 'answer'))
+answer = json.dumps([sys.executable, dict(os.environ), sys.path, packages])
+print('\\n<%s>%s</%s>' % (mark, answer, mark))
+"""
 _ANSWER = re.compile(rf"<{_MARK}>(.*)</{_MARK}>")
 
 # What bash, and Python on its way up, set for themselves.
 _OF_THE_SHELL = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "LC_CTYPE"})
 _PATHS = frozenset({"PYTHONPATH", "LD_LIBRARY_PATH"})
 _READ = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+# `source "$here/name.sh"`, `. /etc/name.sh`: what stands for a folder is the script's own.
+_SOURCES = re.compile(
+    r"""(?:^|[\s;&({])(?:source|\.)[ \t]+["']?(?:\$\(.*\)"?/|\$\{?\w+\}?"?/)?([^"'\s;$]+)""",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +119,11 @@ def ask_isaac(python_sh: Path, environ: Mapping[str, str], folder: Path) -> Isaa
         python = Path(kept["python"])
         if kept["identity"] == identity(python):
             return IsaacPython(python, kept["environ"])
-    executable, given = _run(python_sh, environ)
-    isaac = IsaacPython(Path(executable), dict(_added(given, environ)))
+    executable, given, library, packages = _run(python_sh, environ)
+    added = dict(_added(given, environ))
+    if "PYTHONPATH" in added:
+        added["PYTHONPATH"] = _without_own(added["PYTHONPATH"], library, packages)
+    isaac = IsaacPython(Path(executable), added)
     facts = {
         "question": question,
         "python": executable,
@@ -119,19 +136,33 @@ def ask_isaac(python_sh: Path, environ: Mapping[str, str], folder: Path) -> Isaa
 
 def _question(python_sh: Path, environ: Mapping[str, str]) -> list[Any]:
     """Put together all that the answer depends on, in a form that JSON gives back unchanged."""
-    texts = []
-    for name in (SCRIPT, _SETUP):
-        script = python_sh.with_name(name)
-        texts.append(
-            script.read_text(encoding="utf-8", errors="replace") if script.is_file() else ""
-        )
-    read = sorted({name for text in texts for name in _READ.findall(text)})
+    texts = _scripts(python_sh)
+    read = sorted({name for text in texts.values() for name in _READ.findall(text)})
     values = {name: environ[name] for name in read if name in environ}
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-    return [_VERSION, os.fspath(python_sh), digest, values]
+    digest = hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()
+    # One may be sourced in a way that is not understood here.
+    beside = sorted(python_sh.parent.glob("*.sh"))
+    return [_VERSION, os.fspath(python_sh), digest, values, [identity(each) for each in beside]]
 
 
-def _run(python_sh: Path, environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _scripts(python_sh: Path) -> dict[str, str]:
+    """Read the script, the one that is known to be sourced, and all that they source in turn."""
+    texts: dict[str, str] = {}
+    unread = [python_sh, python_sh.with_name(_SETUP)]
+    while unread:
+        script = unread.pop()
+        if os.fspath(script) in texts or not os.path.isfile(script):
+            continue
+        text = script.read_text(encoding="utf-8", errors="replace")
+        texts[os.fspath(script)] = text
+        unread += [script.parent / name for name in _SOURCES.findall(text)]
+    return texts
+
+
+def _run(
+    python_sh: Path, environ: Mapping[str, str]
+) -> tuple[str, dict[str, str], list[str], list[str]]:
+    """Run the script; its Python, its variables, that Python's standard library and packages."""
     try:
         # Without site: a broken package of the user's must not keep us from asking.
         answer = ask([python_sh, "-I", "-S", "-c", _PROGRAM], environ, _TIMEOUT)
@@ -140,10 +171,26 @@ def _run(python_sh: Path, environ: Mapping[str, str]) -> tuple[str, dict[str, st
     found = _ANSWER.findall(answer.stdout)
     if not found:
         raise EnvironmentSetupError(_no_python(python_sh, environ, answer))
-    executable, given = json.loads(found[-1])
+    executable, given, library, packages = json.loads(found[-1])
     if not executable:
         raise EnvironmentSetupError(f"{python_sh} started a Python that does not know where it is")
-    return executable, given
+    return executable, given, library, packages
+
+
+def _without_own(pythonpath: str, library: Iterable[str], packages: Iterable[str]) -> str:
+    """Leave out the folders that the interpreter has anyway.
+
+    Its standard library then comes after the simulator's folders and no longer before them, which
+    matters only to a module there that has the name of one of the library. Its site-packages are
+    left out only where they come last: of a package that is there and in a `pip_prebundle` too, the
+    one that the user installed is to be found first, as by python.sh.
+    """
+    elements = [part for part in pythonpath.split(os.pathsep) if part]
+    inherent, installed = ({os.path.realpath(each) for each in own} for own in (library, packages))
+    elements = [each for each in elements if os.path.realpath(each) not in inherent]
+    while elements and os.path.realpath(elements[-1]) in installed:
+        elements.pop()
+    return os.pathsep.join(elements)
 
 
 def _added(given: Mapping[str, str], environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:
