@@ -6,14 +6,19 @@ Whoever reads turns what is raised here into an error of its own.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 __all__ = ["loads"]
 
 
-def loads(text: str) -> dict[str, Any]:
+def loads(text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
     """Parse a TOML document.
+
+    Args:
+        text: the document.
+        parse_float: makes a number of what is written with a point or an exponent.
 
     Raises:
         ValueError: malformed; the message ends in line and column.
@@ -24,7 +29,7 @@ def loads(text: str) -> dict[str, Any]:
             module = import_module(name)
         except ModuleNotFoundError:
             continue
-        parsed: dict[str, Any] = module.loads(text)
+        parsed: dict[str, Any] = module.loads(text, parse_float=parse_float)
         return parsed
     raise ModuleNotFoundError(
         f"Python {sys.version_info.major}.{sys.version_info.minor} cannot read TOML: "

@@ -194,7 +194,8 @@ def test_a_reason_we_did_not_think_of_is_the_systems() -> None:
     [
         (["smi", "--", "python"], "has no runtime 'smi', only: sim; did you mean sim?"),
         (["gateway", "--", "python"], "has no runtime 'gateway', only: sim\n"),
-        (["--python", "/no/such/python", "--", "python"], "/no/such/python"),
+        (["--python", "/no/such/python", "--", "python"], '--python "/no/such/python": there is'),
+        (["--python", "/bin/ls", "--", "python"], "--python /bin/ls (named by its path) ended"),
         (["--python", ">=4", "--", "python"], ">=4"),
         (["sim", "--", "python3.4"], "python3.4 is not the Python of runtime sim"),
     ],

@@ -40,6 +40,7 @@ def test_bytes_that_are_no_text() -> None:
 def test_only_the_last_words() -> None:
     many = "\n".join(map(str, range(100)))
     assert Answer(1, many, "\n\nlast\n").last_words(2) == "99\nlast"
+    assert Answer(1, "x" * 1000, "").last_words() == f"{'x' * 237}..."
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:

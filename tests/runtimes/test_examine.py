@@ -334,6 +334,12 @@ def test_what_cannot_be_started_is_said(tmp_path: Path, kind: str) -> None:
         look(python=python)
 
 
+def test_a_program_that_quotes_ours_is_cut(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentSetupError, match="ended with exit status 2") as raised:
+        examine(located(Path("/bin/ls")), CLEAN)
+    assert max(map(len, str(raised.value).splitlines())) < 250
+
+
 def test_one_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

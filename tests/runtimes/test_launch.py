@@ -361,7 +361,7 @@ def test_all_that_is_wrong_is_said_at_once(bench: Bench) -> None:
             requires_python=">=4", must_import=("absent", "missing"), pythonpath=(foreign,)
         )
     text = str(caught.value)
-    for part in ("runtime sim", str(bench.python), "where the test put it", ">=4", "absent"):
+    for part in ("[runtime.sim]", str(bench.python), "where the test put it", ">=4", "absent"):
         assert part in text
     assert f"{foreign} is on its import path: packages of Python 3.4" in text
     assert "missing" in text

@@ -156,6 +156,36 @@ class TestPaths:
         assert why in refusal
 
 
+class TestWords:
+    """What is neither a range nor a path that leads anywhere."""
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("py3.12", 'did you mean "3.12"?'),
+            ("python-3.11", 'did you mean "3.11"?'),
+            ("latest", "expected a version range such as 3.12"),
+            ("conda:sim", "named by its folder"),
+        ],
+    )
+    def test_what_is_taken_is_said(self, machine: Machine, text: str, says: str) -> None:
+        said = machine.refusal(text, where="isthmus.toml:7")
+        assert said.startswith(f'isthmus.toml:7: [runtime.sim] python = "{text}": there is no ')
+        assert says in said
+
+    def test_an_option_is_called_by_its_name(self, machine: Machine) -> None:
+        assert (
+            machine.refusal("/nosuch", where="--python")
+            == '--python "/nosuch": there is no /nosuch'
+        )
+
+    def test_a_broken_environment_says_whose_it_is(self, machine: Machine) -> None:
+        folder = machine.environment("pyvenv.cfg")
+        (folder / "bin" / "python").unlink()
+        said = machine.refusal("env", where="isthmus.toml:7")
+        assert said.startswith("isthmus.toml:7: [runtime.sim] the virtual environment")
+
+
 class TestAlternatives:
     def test_the_first_that_is_there(self, machine: Machine) -> None:
         machine.environment("pyvenv.cfg")
@@ -225,6 +255,14 @@ class TestRanges:
             machine.pyenv(version)
         located = machine.locate(">=3.10", requires_python="<3.12")
         assert located.python.parent.parent.name == "3.11.2"
+
+    def test_it_is_said_when_requires_python_excludes_what_is_there(self, machine: Machine) -> None:
+        machine.pyenv("3.11.7")
+        said = machine.refusal("3.11", requires_python=">=3.12")
+        assert 'requires-python = ">=3.12" excludes CPython 3.11.7' in said
+        assert said.endswith("change one of the two")
+        said = machine.refusal("3.11", requires_python=">=3.11.9")
+        assert "excludes CPython 3.11.7" in said and "uv python install 3.11" in said
 
     def test_a_free_threaded_build_only_where_there_is_no_other(self, machine: Machine) -> None:
         machine.pyenv("3.98.1")

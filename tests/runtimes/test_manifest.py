@@ -166,6 +166,17 @@ def test_every_way_to_be_ready(target: str, kind: str, kept: object) -> None:
     assert kept in (ready.lines, ready.target)
 
 
+@pytest.mark.parametrize("file", ["sim.txt", "requirements/sim.in", "./numpy", "../sim-1.0.txt"])
+def test_files_of_requirements(file: str) -> None:
+    read(f"[runtime.sim]\npython = '3.11'\nrequirements = '{file}'")
+
+
+def test_a_runtime_knows_where_it_is_written() -> None:
+    runtime = read("[runtime.sim]\nmust_import = ['x']\npython = '3'").runtimes["sim"]
+    assert runtime.where.endswith("isthmus.toml:3")
+    assert runtime.called == f"{runtime.where}: [runtime.sim]"
+
+
 # What is wrong -> the line that is named, and what the message has to say.
 R = "[runtime.sim]\npython = '3.11'\n"
 P = "[process.a]\ncommand = ['a']\n"
@@ -173,6 +184,7 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     # Keys and tables.
     "unknown at the top": ("\nrunss = 'x'", 2, ("unknown key 'runss'; nearest key 'runs'",)),
     "unknown table": ("[runtimes.sim]\npython = '3'", 1, ("nearest key 'runtime'",)),
+    "a table of a near name": ("\n[runs.demo]\nmain = 'a'", 2, ("did you mean [run.demo]?",)),
     "typo": (P + "\ndependson = []", 4, ("unknown key 'dependson' in [process.a]", "depends_on'")),
     "hyphen": (R + "must-import = ['x']", 3, ("nearest key 'must_import'",)),
     "case": (R + "Requires_Python = '>=3'", 3, ("nearest key 'requires-python'",)),
@@ -192,6 +204,7 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "command missing": ("[process.a]", 1, ("'command' is missing",)),
     # Values.
     "python number": ("[runtime.sim]\npython = 3.11", 2, ('such as "3.11"', "got 3.11")),
+    "python of two digits": ("[runtime.sim]\npython = 3.10", 2, ('such as "3.10"', "got 3.10")),
     "python empty": ("[runtime.sim]\npython = ''", 2, ("expected text",)),
     "python none": ("[runtime.sim]\npython = []", 2, ("at least one", "an empty list")),
     "python range": ("[runtime.sim]\npython = [\n'x',\n'3..1']", 4, ("'3..1'", '"./3..1"')),
@@ -199,6 +212,9 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "python table": ("[runtime.sim]\npython = {a=1}", 2, ("got a table",)),
     "specifier": (R + "requires-python = 'new'", 3, ("'requires-python'", "'new'")),
     "requirements none": (R + "requirements = []", 3, ("at least one",)),
+    "requirements text": (R + "requirements = 'numpy<2'", 3, ('write a list, ["numpy<2"]',)),
+    "requirements name": (R + "requirements = 'numpy'", 3, ('["numpy"], or "./numpy"',)),
+    "requirements extra": (R + "requirements = 'ray[rllib]'", 3, ('["ray[rllib]"]',)),
     "modules": (R + "must_import = ['numpy>=1']", 3, ("the name of a module", "'numpy>=1'")),
     "modules text": (R + "must_import = 'numpy'", 3, ("expected a list of modules",)),
     "pythonpath": (R + "pythonpath = ['a:b']", 3, ("write a list",)),
@@ -283,6 +299,7 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "unclosed": ("runs = [\n1,\n", 2, ("at the end of the file",)),
     "twice": ("runs = 'a'\nruns = 'b'", 2, ("no well-formed TOML",)),
     "long line": ("\nruns = '" + "a" * 3000 + "'", 2, ("longer than 2048",)),
+    "no line for TOML": ("\n" + "'\u2028'." * 800 + "a = 1", 2, ("longer than 2048",)),
 }
 
 

@@ -130,7 +130,7 @@ def _of_option(python: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
     place = os.fsencode(python if os.path.isabs(python) else f"{_here()}\0{python}")
     name = f"python-{hashlib.sha256(place).hexdigest()[:8]}"
     home = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    runtime = RuntimeSettings(name, (python,), folder=_here())
+    runtime = RuntimeSettings(name, (python,), folder=_here(), where="--python")
     return runtime, StateFolder(Path(home) / "isthmus")
 
 

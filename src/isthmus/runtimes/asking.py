@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from isthmus.runtimes.lastwords import shortened
+
 __all__ = ["Answer", "ask", "end_session", "has_ended", "text_of"]
 
 _TICK = 0.004  # seconds
@@ -43,7 +45,8 @@ class Answer:
     def last_words(self, lines: int = 15) -> str:
         """The end of what it said, errors last."""
         said = [*self.stdout.splitlines(), *self.stderr.splitlines()]
-        return "\n".join([line for line in said if line.strip()][-lines:])
+        last = [line for line in said if line.strip()][-lines:]
+        return "\n".join(map(shortened, last))
 
 
 def ask(

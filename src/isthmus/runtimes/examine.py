@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.asking import end_session, has_ended, text_of
+from isthmus.runtimes.lastwords import shortened
 from isthmus.runtimes.probes import identity, read_facts, write_facts
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _how_it_ended(status: int) -> str:
 
 
 def _tail(text: str) -> str:
-    return _indented("\n".join(text.strip().splitlines()[-_LAST_LINES:]))
+    return _indented("\n".join(map(shortened, text.strip().splitlines()[-_LAST_LINES:])))
 
 
 def _indented(text: str) -> str:

@@ -86,9 +86,12 @@ def prepare(
         return _outside(command, {**environ, **extra}, cwd)
     around = surround(runtime, state, environ, say)
     child = {**around.environ, **extra}
-    examination = examine(
-        around.located, child, runtime.must_import, runtime.forbid_import, state.probes, say
-    )
+    try:
+        examination = examine(
+            around.located, child, runtime.must_import, runtime.forbid_import, state.probes, say
+        )
+    except EnvironmentSetupError as error:
+        raise EnvironmentSetupError(f"{runtime.called} {error}") from error
     problems = complaints(runtime, examination)
     if problems:
         raise EnvironmentSetupError(_complaint(runtime, around.located, examination, problems))
@@ -177,7 +180,7 @@ def _complaint(
     from isthmus.runtimes.faults.explaining import explain
 
     head = (
-        f"runtime {runtime.name} cannot be used: Python {examination.version}, "
+        f"{runtime.called} cannot be used: Python {examination.version}, "
         f"{located.python} ({located.origin})"
     )
     lines = [f"- {problem}" for problem in problems]

@@ -52,6 +52,7 @@ _WHERE = {
 
 _OLDEST = Specifier.parse(">=3.10")
 _PROBES = "interpreters.json"
+_LIKE_A_VERSION = re.compile(r"(?i:c?py(?:thon)?|v)[ -]?(3\.\d+)")
 # `--python python3.12` means that version: pyenv has a program of this name which may well fail.
 _PROGRAM = re.compile(r"\Apython(3\.\d+)\Z")
 
@@ -86,7 +87,7 @@ def locate(
     try:
         return search.run()
     except OSError as error:  # a folder that may not be read or written
-        raise EnvironmentSetupError(f"[runtime.{runtime.name}] {error}") from error
+        raise EnvironmentSetupError(f"{runtime.called} {error}") from error
 
 
 class _Search:
@@ -124,12 +125,14 @@ class _Search:
                 return self._at(text)
             except NotThereError as error:
                 reasons[text] = str(error)
+            except EnvironmentSetupError as error:
+                raise EnvironmentSetupError(f"{self._runtime.called} {error}") from error
         for text in filter(is_version_range, reasons):
             try:
                 return self._downloaded(text)
             except NotThereError as error:
                 reasons[text] += str(error)
-        raise EnvironmentSetupError(_nothing_there(self._runtime.name, reasons))
+        raise EnvironmentSetupError(_nothing_there(self._runtime, reasons))
 
     def _at(self, text: str) -> Located:
         if is_version_range(text):
@@ -155,7 +158,7 @@ class _Search:
             on_path = shutil.which(text, path=self._environ.get("PATH", os.defpath))
             path = Path(on_path) if on_path else path
         if not os.path.exists(path):
-            raise NotThereError(missing(path))
+            raise NotThereError(f"{missing(path)}{_hint(text)}")
         return path
 
     def _project(self, folder: Path) -> Located:
@@ -172,7 +175,7 @@ class _Search:
         return Located.plain(python, "project", f"uv project {folder}")
 
     def _of_this_machine(self, text: str) -> Located:
-        from isthmus.runtimes.found import find_python, nothing_fits
+        from isthmus.runtimes.found import best, find_python, lowest_minor, nothing_fits
 
         wanted = [Specifier.parse(text), *self._required]
         probes = self._probes()
@@ -180,7 +183,12 @@ class _Search:
         if chosen is None:
             chosen, found = find_python(wanted, self._environ, probes)
         if chosen is None:
-            raise NotThereError(nothing_fits(wanted, found))
+            required = self._runtime.requires_python
+            others = best(found, [Specifier.parse(text), _OLDEST]) if required else None
+            said = f'requires-python = "{required}" excludes {others}; ' if others else ""
+            if others and lowest_minor(wanted) is None:
+                raise NotThereError(f"{said}change one of the two")
+            raise NotThereError(said + nothing_fits(wanted, found))
         origin = f'range "{text}", {_WHERE.get(chosen.found, chosen.found)}'
         return Located.plain(chosen.path, "found", origin)
 
@@ -211,12 +219,12 @@ class _Search:
     def _made(self, located: Located) -> Located:
         from isthmus.runtimes.making.made import ensure_made, lock_of
 
-        name = self._runtime.name
         if located.kind not in _BASES:
             raise EnvironmentSetupError(
-                f"[runtime.{name}] has requirements, of which an environment is made; that takes a "
-                f"version range or a bare interpreter as python, found {located.origin}, which has "
-                "packages of its own: install them there, or remove one of the two"
+                f"{self._runtime.called} has requirements, of which an environment is made; that "
+                "takes a version range or a bare interpreter as python, found "
+                f"{located.origin}, which has packages of its own: install them there, or remove "
+                "one of the two"
             )
         base = self._probes()(located.python, located.origin)
         if base is None:
@@ -265,9 +273,27 @@ class _Search:
         return ProbeCache(self._state.probes / _PROBES, ask)
 
 
-def _nothing_there(name: str, reasons: Mapping[str, str]) -> str:
+def _nothing_there(runtime: RuntimeSettings, reasons: Mapping[str, str]) -> str:
+    key = "" if runtime.where.startswith("--") else " python"
     if len(reasons) == 1:
         ((text, reason),) = reasons.items()
-        return f"[runtime.{name}] python = {json.dumps(text)}: {reason}"
+        return f"{runtime.called}{key}{' =' if key else ''} {json.dumps(text)}: {reason}"
     listed = "".join(f"\n  {json.dumps(text)}: {reason}" for text, reason in reasons.items())
-    return f"[runtime.{name}] python: none of the {len(reasons)} is there:{listed}"
+    return f"{runtime.called}{key}: none of the {len(reasons)} is there:{listed}"
+
+
+def _hint(text: str) -> str:
+    """Say what is taken, where a word is none of it."""
+    if "/" in text:
+        return ""
+    if text.startswith("conda"):
+        return (
+            '; a conda environment is named by its folder, such as "~/miniconda3/envs/sim": '
+            "`conda env list` shows it"
+        )
+    version = _LIKE_A_VERSION.match(text)
+    return (
+        f'; {f"""did you mean "{version[1]}"? """ if version else ""}expected a version range '
+        "such as 3.12 or >=3.11,<3.13, or the path of an interpreter, an environment or Isaac "
+        "Sim's folder"
+    )

@@ -59,6 +59,7 @@ class RuntimeSettings:
         pythonpath: folders put on the import path.
         env: the environment's exceptions.
         folder: the manifest's; relative paths in `python` start there.
+        where: file and line of `python`, or the option that stands for it; for messages.
     """
 
     name: str
@@ -71,6 +72,14 @@ class RuntimeSettings:
     pythonpath: tuple[Path, ...] = ()
     env: EnvironSettings = field(default_factory=EnvironSettings)
     folder: Path = Path()
+    where: str = field(default="", compare=False)
+
+    @property
+    def called(self) -> str:
+        """How messages name it: where it is written down, and its table."""
+        if self.where.startswith("--"):
+            return self.where
+        return f"{self.where}: [runtime.{self.name}]" if self.where else f"[runtime.{self.name}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "Check",
     "Misfit",
+    "Written",
     "argument",
     "brief",
     "either",
@@ -37,6 +38,27 @@ class Misfit(ValueError):
     def __init__(self, message: str, *at: str | int) -> None:
         super().__init__(message)
         self.at = at
+
+
+class Written(float):
+    """A number that is shown as it was written: a version such as 3.10 is no 3.1.
+
+    Args:
+        text: as in the file.
+    """
+
+    def __new__(cls, text: str) -> Written:
+        """Read it."""
+        made = super().__new__(cls, text)
+        made._text = text
+        return made
+
+    def __repr__(self) -> str:
+        return self._text
+
+    __str__ = __repr__
+
+    _text: str
 
 
 def brief(value: object) -> str:

@@ -14,11 +14,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from isthmus import tomltext
 from isthmus.errors import ManifestError, MissingDependencyError
+from isthmus.runtimes.manifest.checks import Written
 from isthmus.runtimes.manifest.kinds import Surroundings
 from isthmus.runtimes.manifest.lines import Lines
 from isthmus.runtimes.manifest.reader import Complaint, read_table
@@ -108,18 +110,28 @@ def read_manifest(text: str, path: Path, environ: Mapping[str, str]) -> Manifest
     except Complaint as complaint:
         line = Lines(text).of(complaint.place)
         raise ManifestError(f"{path}:{line}: {complaint}") from complaint
-    return manifest
+    return _with_lines(manifest, text, path)
+
+
+def _with_lines(manifest: Manifest, text: str, path: Path) -> Manifest:
+    """Note of each runtime where its `python` is, for what is found wrong with it later."""
+    lines = Lines(text)
+    runtimes = {
+        name: replace(each, where=f"{path}:{lines.of(('runtime', name, 'python'))}")
+        for name, each in manifest.runtimes.items()
+    }
+    return replace(manifest, runtimes=runtimes)
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # what ends a line of TOML, and only that
         if len(line) > _MAX_LINE:
             raise ManifestError(
                 f"{path}:{number}: longer than {_MAX_LINE} characters, the most of a line; "
                 "break the list"
             )
     try:
-        return tomltext.loads(text)
+        return tomltext.loads(text, Written)
     except RecursionError:
         raise ManifestError(f"{path}: nested too deep to be a manifest") from None
     except ModuleNotFoundError as error:

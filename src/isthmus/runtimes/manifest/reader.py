@@ -110,9 +110,18 @@ def _single(key: Key, value: object, around: Surroundings, place: Place) -> Any:
     try:
         return kind.place(kind.check(value), around)
     except Misfit as misfit:
-        raise Complaint((*place, *misfit.at), f"'{key.name}': {misfit}") from misfit
+        hint = _meant_table(value, place) if isinstance(value, dict) else ""
+        raise Complaint((*place, *misfit.at), f"'{key.name}': {misfit}{hint}") from misfit
     except EnvironmentSetupError as error:
         raise Complaint(place, f"'{key.name}': {error}") from error
+
+
+def _meant_table(value: Mapping[str, object], place: Place) -> str:
+    """Hint at [run.NAME] where [runs.NAME] was written: 'runs' is a key of its own."""
+    key = MANIFEST.key(str(place[0]).removesuffix("s")) if len(place) == 1 else None
+    if key is None or not key.named:
+        return ""
+    return f"; did you mean [{key.name}.{next(iter(value), 'NAME')}]?"
 
 
 def _check_presence(data: Mapping[str, object], table: Table, place: Place) -> None:

@@ -48,6 +48,8 @@ RESERVED = {
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+# A name, and no file's: without a folder or a suffix, or with a version behind it.
+_REQUIREMENT = re.compile(r"[\w-]+|[\w.-]+\s*(?:\[[^/]*|[<>=!~;@].*)")
 _ADDRESS = re.compile(r"(?:(?:[^:/\s]+|\[[^\]\s]+\]):)?(?P<port>\d{1,5})")
 
 
@@ -107,6 +109,11 @@ def import_folder(value: object) -> str:
 def requirements(value: object) -> str | tuple[str, ...]:
     """A file, or a list of requirement lines."""
     if isinstance(value, str):
+        if _REQUIREMENT.fullmatch(value.strip()):
+            raise Misfit(
+                f"{brief(value)} is read as the name of a file, and looks like a requirement: "
+                f'write a list, ["{value.strip()}"], or "./{value.strip()}" for the file'
+            )
         return path(value)
     found: tuple[str, ...] = either(text, "requirements, or a file of them")(value)
     return found
