@@ -11,9 +11,9 @@ def test_both_ways_are_said():
     assert 'add "mujoco", "gymnasium" to `requirements` of its [runtime.NAME]' in said
 
 
-def test_nobody_is_sent_to_an_index_for_isthmus(project_root):
+def test_nobody_is_sent_to_an_index_for_an_extra_of_isthmus(project_root):
     pages = [*(project_root / "docs").rglob("*.md"), *(project_root / "examples").rglob("*.md")]
     told = [*pages, *(project_root / "src").rglob("*.py"), *project_root.glob("*.md")]
     assert len(told) > 100
-    wrong = [path for path in told if "pip install isthmus" in path.read_text(encoding="utf-8")]
+    wrong = [path for path in told if "pip install isthmus[" in path.read_text(encoding="utf-8")]
     assert wrong == []
