@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +14,11 @@ import pytest
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes import Interpreter, PipInstaller, UvInstaller, choose_installer
-from isthmus.runtimes.making.installers import (
-    clean_environ,
-    has_hashes,
-    remove_environment,
-    run_tool,
-)
+from isthmus.runtimes.making import folders
+from isthmus.runtimes.making.folders import remove_environment
+from isthmus.runtimes.making.installers import clean_environ, has_hashes, run_tool, uv_in
+
+from ..support.pythons import executable
 
 BASE = Path(sys.executable)
 
@@ -33,9 +36,7 @@ def lock(tmp_path: Path) -> Path:
 
 
 def test_uv_that_is_there_is_used(tmp_path: Path, lock: Path, python: Interpreter) -> None:
-    uv = tmp_path / "uv" / "bin" / "uv"
-    uv.parent.mkdir(parents=True)
-    uv.touch()
+    executable(tmp_path / "uv" / "bin" / "uv", "#!/bin/sh\n")
     said: list[str] = []
     assert choose_installer(tmp_path / "uv", lock, python, {}, said.append).name == "uv"
     assert said == []
@@ -59,6 +60,100 @@ def test_without_any_uv_pip(tmp_path: Path, lock: Path, python: Interpreter) -> 
     chosen = choose_installer(tmp_path / "uv", lock, bare, {"PATH": ""}, said.append)
     assert isinstance(chosen, PipInstaller)
     assert said[0].endswith("using pip")
+
+
+BROKEN = {
+    "empty": "",
+    "half": "\x7fELF half of it",
+    "dying": "#!/bin/sh\nexit 1\n",
+    "not allowed": None,
+    "unfinished": "#!/bin/sh\n",
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_uv_that_is_not_whole_is_installed_again(
+    tmp_path: Path, lock: Path, monkeypatch: pytest.MonkeyPatch, python: Interpreter, damage: str
+) -> None:
+    """As its maker leaves it that was killed; from `folders` on the real code runs."""
+    folder = tmp_path / "uv"
+    text = BROKEN[damage]
+    monkeypatch.setattr(PipInstaller, "create", lambda *_: folders.empty_folder(folder))
+
+    def install(*_: object) -> None:
+        assert uv_in(folder) is None
+        executable(folder / "bin" / "uv", "#!/bin/sh\n")
+
+    monkeypatch.setattr(PipInstaller, "install", install)
+    if damage == "unfinished":
+        folders.empty_folder(folder)
+    uv = executable(folder / "bin" / "uv", text or "")
+    (folder / "pyvenv.cfg").touch()
+    if text is None:
+        uv.chmod(0o644)
+    assert (uv_in(folder) is None) == (damage in ("unfinished", "not allowed"))
+    assert choose_installer(folder, lock, python, {}, print).name == "uv"
+    assert uv_in(folder) == uv
+    assert uv.read_text() == "#!/bin/sh\n"
+
+
+_ONE_OF_SEVERAL = """
+import fcntl, sys
+from pathlib import Path
+from isthmus.runtimes import Interpreter, PipInstaller, choose_installer
+
+def flock(file, how, real=fcntl.flock):
+    print("waiting", flush=True)
+    real(file, how)
+
+def created(self, interpreter, folder):
+    print("creating", flush=True)
+
+fcntl.flock = flock
+PipInstaller.create = created
+python = Interpreter(Path(sys.executable), (3, 12, 1), "CPython", "cp", True, "running")
+print(choose_installer(Path(sys.argv[1]), Path(sys.argv[2]), python, {}, print).name)
+"""
+
+
+def test_of_several_at_once_one_installs_it(tmp_path: Path, lock: Path) -> None:
+    folder = tmp_path / "uv"
+    command = [sys.executable, "-c", _ONE_OF_SEVERAL, folder, lock]
+    processes = []
+    try:
+        with folders.held(folder):
+            for _ in range(3):
+                started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+                processes.append(started)
+            for each in processes:
+                assert each.stdout is not None
+                assert each.stdout.readline() == "waiting\n"
+            executable(folder / "bin" / "uv", "#!/bin/sh\n")
+        assert [each.communicate()[0] for each in processes] == ["uv\n"] * 3
+    finally:
+        for each in processes:
+            with each:
+                each.kill()
+
+
+def test_a_tool_whose_starter_is_killed_keeps_the_folder_locked(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from isthmus.runtimes.making import folders, installers\n"
+        "with folders.held(Path(sys.argv[1])):\n"
+        "    installers.run_tool(['sh', '-c', 'echo on > started; read go < go'], {})\n"
+    )
+    for name in ("started", "go"):
+        os.mkfifo(tmp_path / name)
+    starter = subprocess.Popen([sys.executable, "-c", program, "there"], cwd=tmp_path)
+    with starter:
+        assert (tmp_path / "started").read_text() == "on\n"
+        starter.kill()
+    with (tmp_path / "there.lock").open("w") as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / "go").write_text("\n")
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def test_a_venv_module_that_was_installed_since_is_used(
@@ -93,6 +188,60 @@ def test_an_environment_is_removed(tmp_path: Path) -> None:
     remove_environment(folder)
     remove_environment(folder)
     assert not folder.exists()
+
+
+def test_killed_while_it_removes_an_environment_it_goes_on_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "environment"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "pyvenv.cfg").touch()
+
+    def killed(there: Path, **_: object) -> None:
+        (Path(there) / "pyvenv.cfg").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            folders.empty_folder(folder)
+    assert len(os.listdir(tmp_path)) == 1
+    folders.empty_folder(folder)
+    folders.finish(folder)
+    assert os.listdir(tmp_path) == ["environment"]
+    assert os.listdir(folder) == []
+
+
+def test_killed_while_it_makes_an_environment_it_makes_it_anew(tmp_path: Path) -> None:
+    """A tool makes folders first and says last that they are an environment."""
+    folder = tmp_path / "environment"
+    folders.empty_folder(folder)
+    (folder / "lib").mkdir()
+    assert folders.is_unfinished(folder)
+    folders.empty_folder(folder)
+    assert os.listdir(folder) == []
+
+
+def test_a_folder_in_place_of_a_half_made_one_is_not_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "environment"
+    folders.empty_folder(folder)
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    (folder / "thesis.tex").touch()
+    assert not folders.is_unfinished(folder)
+    with pytest.raises(EnvironmentSetupError, match="found other files"):
+        folders.empty_folder(folder)
+    assert (folder / "thesis.tex").exists()
+
+
+def test_a_link_is_not_removed(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "pyvenv.cfg").touch()
+    (tmp_path / "link").symlink_to(there)
+    with pytest.raises(EnvironmentSetupError, match="found other files"):
+        remove_environment(tmp_path / "link")
+    assert (there / "pyvenv.cfg").exists()
 
 
 def test_a_failing_tool_is_reported_with_its_last_words() -> None:

@@ -14,7 +14,7 @@ import pytest
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.interpreters import Interpreter, probe
 from isthmus.runtimes.locate import Located, locate
-from isthmus.runtimes.making import made, tools
+from isthmus.runtimes.making import folders, made, tools
 from isthmus.runtimes.making.installers import PipInstaller, UvInstaller, has_hashes
 from isthmus.runtimes.making.requirements import read_lock, read_requirements
 from isthmus.runtimes.settings import RuntimeSettings
@@ -93,6 +93,7 @@ class TestByUv:
         assert located.python == project.state.environments / "sim" / "bin" / "python"
         assert located.prefix_bin == located.python.parent
         assert project.version(located) == "1.1"
+        assert not folders.is_unfinished(project.state.environments / "sim")
         assert project.uv_calls() == ["pip compile", "venv --quiet", "pip sync"]
         assert [line.split()[0] for line in project.said] == ["locking", "building"]
         # From here on without uv, an index, or anything else on PATH.
@@ -242,6 +243,14 @@ class TestUv:
         state = StateFolder.beside(tmp_path)
         assert tools.find_uv(state, {"PATH": ""}) is None
         own = executable(state.environments / ".uv" / "bin" / "uv", "")
+        assert tools.find_uv(state, {"PATH": ""}) == own
+
+    def test_one_that_is_being_installed_is_not_there_yet(self, tmp_path: Path) -> None:
+        state = StateFolder.beside(tmp_path)
+        folders.empty_folder(state.environments / ".uv")
+        own = executable(state.environments / ".uv" / "bin" / "uv", "")
+        assert tools.find_uv(state, {"PATH": ""}) is None
+        folders.finish(state.environments / ".uv")
         assert tools.find_uv(state, {"PATH": ""}) == own
 
     def test_else_installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

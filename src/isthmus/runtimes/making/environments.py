@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from isthmus.runtimes.interpreters import Interpreter
+from isthmus.runtimes.making.folders import finish, held
 from isthmus.runtimes.making.installers import Installer, Say, python_of, run_tool
 
 STAMP = "isthmus-environment.json"
@@ -106,6 +106,7 @@ def ensure_environment(
             # Where half of a package is left, a tool takes the whole for installed.
             _build(spec, interpreter, tool, keep=_same_python(present, wanted) and not lost)
             _write_stamp(spec.folder, replace(wanted, contents=_contents(spec.folder)))
+            finish(spec.folder)
     return _environment(spec.folder, wanted)
 
 
@@ -201,17 +202,3 @@ def is_current(spec: EnvironmentSpec, interpreter: Interpreter) -> bool:
     """Tell whether the environment is there, whole and what the spec says; nothing is run."""
     built = spec.lock.is_file() and _read_stamp(spec.folder) == _stamp_for(spec, interpreter)
     return built and not missing_from(spec.folder)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep two builds out of one folder; a second one waits and then finds it done."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if os.name == "nt":
-        yield
-        return
-    import fcntl
-
-    with folder.with_name(f"{folder.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

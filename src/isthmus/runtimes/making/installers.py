@@ -15,6 +15,7 @@ from typing import Protocol
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.interpreters import Interpreter, probe
+from isthmus.runtimes.making.folders import empty_folder, finish, held, held_locks, is_unfinished
 
 Say = Callable[[str], None]
 
@@ -34,7 +35,10 @@ class Installer(Protocol):
     name: str
 
     def create(self, interpreter: Interpreter, folder: Path) -> None:
-        """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
+        """Make an empty environment of `interpreter` in `folder`, replacing what is there.
+
+        It counts as half made until `folders.finish` is called.
+        """
 
     def install(self, folder: Path, lock: Path) -> None:
         """Make the packages of the environment exactly those of `lock`."""
@@ -63,7 +67,7 @@ class UvInstaller:
 
     def create(self, interpreter: Interpreter, folder: Path) -> None:
         """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
-        remove_environment(folder)
+        empty_folder(folder)
         python = os.fspath(interpreter.path)
         self.run("venv", "--quiet", "--no-project", "--python", python, str(folder))
 
@@ -101,7 +105,7 @@ class PipInstaller:
                 f"Install it (on Debian and Ubuntu: apt install python{interpreter.minor}-venv) "
                 "or put uv on PATH."
             )
-        remove_environment(folder)
+        empty_folder(folder)
         run_tool([os.fspath(interpreter.path), "-m", "venv", str(folder)], self._environ)
 
     def install(self, folder: Path, lock: Path) -> None:
@@ -122,6 +126,8 @@ def choose_installer(
 ) -> UvInstaller | PipInstaller:
     """Get uv into an environment of its own; else use the one on PATH; else pip.
 
+    Of several at once one installs it, and the others wait.
+
     Args:
         folder: where uv's environment is, or is to be made.
         lock: pins uv.
@@ -129,19 +135,40 @@ def choose_installer(
         environ: as `os.environ`.
         say: told, in one line, when uv cannot be had.
     """
-    uv = folder / python_of(folder).parent.name / ("uv.exe" if os.name == "nt" else "uv")
-    if uv.is_file():
-        return UvInstaller(uv, environ)
-    pip = PipInstaller(environ)
+    with held(folder):
+        uv = uv_in(folder)
+        if uv is not None and _answers(uv, environ):
+            return UvInstaller(uv, environ)
+        pip = PipInstaller(environ)
+        try:
+            pip.create(interpreter, folder)
+            pip.install(folder, lock)
+            finish(folder)
+        except EnvironmentSetupError as error:
+            on_path = shutil.which("uv", path=environ.get("PATH"))
+            why = str(error).splitlines()[-1]
+            say(f"uv could not be installed ({why}); using {on_path or 'pip'}")
+            return UvInstaller(Path(on_path), environ) if on_path else pip
+    return UvInstaller(_uv_of(folder), environ)
+
+
+def uv_in(folder: Path) -> Path | None:
+    """Name the uv of an environment; None if it is not there, or not whole. Nothing is run."""
+    uv = _uv_of(folder)
+    return uv if os.access(uv, os.X_OK) and not is_unfinished(folder) else None
+
+
+def _uv_of(folder: Path) -> Path:
+    return python_of(folder).with_name("uv.exe" if os.name == "nt" else "uv")
+
+
+def _answers(uv: Path, environ: Mapping[str, str]) -> bool:
+    """Tell whether it starts: half of a program may be there, or one for another machine."""
     try:
-        pip.create(interpreter, folder)
-        pip.install(folder, lock)
-    except EnvironmentSetupError as error:
-        on_path = shutil.which("uv", path=environ.get("PATH"))
-        why = str(error).splitlines()[-1]
-        say(f"uv could not be installed ({why}); using {on_path or 'pip'}")
-        return UvInstaller(Path(on_path), environ) if on_path else pip
-    return UvInstaller(uv, environ)
+        UvInstaller(uv, environ).run("--version")
+    except EnvironmentSetupError:
+        return False
+    return True
 
 
 def python_of(folder: Path) -> Path:
@@ -159,18 +186,6 @@ def has_hashes(lock: Path) -> bool:
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Copy an environment without what would make a Python load another's packages."""
     return {name: value for name, value in environ.items() if name not in _FOREIGN}
-
-
-def remove_environment(folder: Path) -> None:
-    """Remove an environment; refuse to remove a folder that is something else."""
-    if not folder.exists():
-        return
-    if any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
-        raise EnvironmentSetupError(
-            f"expected a virtual environment or nothing at {folder}, found other files; "
-            "move them away"
-        )
-    shutil.rmtree(folder)
 
 
 def run_tool(
@@ -203,6 +218,7 @@ def run_tool(
             errors="replace",
             env=dict(environ),
             timeout=_INSTALL_TIMEOUT,
+            pass_fds=held_locks(),
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -14,11 +14,11 @@ from isthmus.runtimes.making.environments import (
     Environment,
     EnvironmentSpec,
     ensure_environment,
-    held,
     is_current,
     missing_from,
     read_environment,
 )
+from isthmus.runtimes.making.folders import held
 from isthmus.runtimes.making.installers import PipInstaller, Say, UvInstaller
 from isthmus.runtimes.making.requirements import (
     Requirements,
@@ -68,7 +68,10 @@ def ensure_made(
     Raises:
         EnvironmentSetupError: it could not be made; or there is none and `build` is False.
     """
-    requirements = read_requirements(runtime.requirements, runtime.folder)
+    try:
+        requirements = read_requirements(runtime.requirements, runtime.folder)
+    except EnvironmentSetupError as error:
+        raise EnvironmentSetupError(f"{runtime.called} requirements: {error}") from error
     spec = EnvironmentSpec(runtime.name, state.environments / runtime.name, lock_of(runtime, state))
     if _is_done(spec, requirements, interpreter):
         environment = made_environment(runtime, state)

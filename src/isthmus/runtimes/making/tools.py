@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +12,9 @@ from isthmus.runtimes.making.installers import (
     Say,
     UvInstaller,
     choose_installer,
-    python_of,
+    uv_in,
 )
-from isthmus.runtimes.state import StateFolder
+from isthmus.runtimes.state import StateFolder, write_whole
 
 __all__ = ["find_uv", "get_installer"]
 
@@ -28,8 +27,7 @@ def find_uv(state: StateFolder, environ: Mapping[str, str]) -> Path | None:
     on_path = shutil.which("uv", path=environ.get("PATH", ""))
     if on_path is not None:
         return Path(on_path)
-    own = python_of(state.environments / _FOLDER).with_name("uv")
-    return own if os.access(own, os.X_OK) else None
+    return uv_in(state.environments / _FOLDER)
 
 
 def get_installer(
@@ -47,6 +45,6 @@ def get_installer(
     if uv is not None:
         return UvInstaller(uv, environ)
     wanted = state.environments / f"{_FOLDER}.txt"
-    wanted.write_text("uv\n", encoding="utf-8")
+    write_whole(wanted, "uv\n")
     say("uv is not on PATH: installing it for this project")
     return choose_installer(state.environments / _FOLDER, wanted, interpreter, environ, say)

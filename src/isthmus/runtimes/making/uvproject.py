@@ -13,7 +13,7 @@ from pathlib import Path
 
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.located import PROJECT
-from isthmus.runtimes.making.environments import held
+from isthmus.runtimes.making.folders import held
 from isthmus.runtimes.making.installers import Say, clean_environ, python_of, run_tool
 from isthmus.runtimes.probes import read_facts, write_facts
 
