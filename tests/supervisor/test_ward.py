@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -51,6 +52,14 @@ class Household:
 
     def take(self, data: bytes) -> None:
         self.output += data
+
+    def die(self, ward: Ward) -> None:
+        """Let a warden see what it sees when the supervisor is killed, and wait for its end."""
+        ward._loop.remove_reader(ward._control)
+        ward._control.close()
+        ward._close_output()
+        assert ward._process.wait(60) == 0
+        self.wardens.discard(ward.warden)
 
     async def said(self, text: bytes) -> None:
         while text not in self.output:
@@ -213,6 +222,96 @@ def test_a_terminated_warden_ends_its_process_well(house: Household) -> None:
 
     assert asyncio.run(live()) == Ending(-signal.SIGTERM)
     assert (house.folder / "private").exists()
+
+
+FLOODS = """
+    import os, signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.write(1, b"begun")
+    while True: os.write(1, b"all work and no play\\n" * 3000)
+"""
+
+
+def test_an_unwritable_log_keeps_no_orphan_alive(house: Household) -> None:
+    """The pipe and the disk are full, the warden has hardly a descriptor; it ends all the same."""
+    (house.folder / "log").symlink_to("/dev/full")
+
+    async def live() -> int:
+        ward = await house.start(FLOODS, patience=0.1)
+        await house.said(b"begun")
+        resource.prlimit(ward.warden, resource.RLIMIT_NOFILE, (16, 16))
+        house.die(ward)
+        return ward.pid
+
+    pid = asyncio.run(live())
+    assert not os.path.exists(f"/proc/{pid}")
+    assert not (house.folder / "private").exists()
+
+
+def test_an_orphan_is_killed_also_when_no_file_can_be_opened(house: Household) -> None:
+    async def live() -> int:
+        ward = await house.start(FLOODS, patience=0.1)
+        await house.said(b"begun")
+        used = len(os.listdir(f"/proc/{ward.warden}/fd"))
+        resource.prlimit(ward.warden, resource.RLIMIT_NOFILE, (used, used))
+        house.die(ward)
+        return ward.pid
+
+    assert not os.path.exists(f"/proc/{asyncio.run(live())}")
+
+
+def test_of_the_last_words_of_an_orphan_so_much_is_kept(house: Household) -> None:
+    much = warden.LAST_WORDS + (3 << 20)
+    code = f"""
+        import os, signal
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.write(1, b"begun")
+        signal.pause()
+        left = {much}
+        while left: left -= os.write(1, b"x" * min(left, 1 << 16))
+    """
+
+    async def live() -> None:
+        ward = await house.start(code)
+        await house.said(b"begun")
+        house.die(ward)
+
+    asyncio.run(live())
+    log = (house.folder / "log").read_bytes()
+    assert log[:-100].strip(b"x") == b""
+    assert log.count(b"x") == warden.LAST_WORDS
+    assert log.endswith(b"[isthmus: of what came last, %d bytes are missing]\n" % (3 << 20))
+
+
+def test_last_words_that_were_lost_are_counted(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.symlink_to("/dev/full")
+    words = warden.LastWords(str(log))
+    before = len(os.listdir("/proc/self/fd"))
+    words.write(b"12345")
+    words.write(b"67890")
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    words.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    words = warden.LastWords(str(tmp_path / "other"), room=7)
+    words.write(b"12345")
+    words.write(b"67890")
+    words.close()
+    kept = (tmp_path / "other").read_bytes()
+    assert kept == b"1234567[isthmus: of what came last, 3 bytes are missing]\n"
+
+
+def test_signals_that_are_blocked_where_we_start_are_not_for_a_process(house: Household) -> None:
+    code = """
+        with open("/proc/self/status") as file:
+            print(*[line.split()[1] for line in file if line.startswith("SigBlk")])
+    """
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGUSR1])
+    try:
+        assert lived(house, code) == Ending(0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+    assert house.output == b"0" * 16 + b"\n"
 
 
 def test_no_descriptor_of_ours_is_left(house: Household) -> None:

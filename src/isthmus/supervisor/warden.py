@@ -13,8 +13,9 @@ The warden leads a session of its own: neither a terminal's Ctrl-C nor a kill of
 group reaches it. The end of its socket means that the supervisor is gone, however it went; then the
 warden ends its child, writes the last words to the log itself (it has the pipe's other end too, so
 that a child which saves its work is not ended by a broken pipe), removes the run's private folder,
-and goes. Should the warden be killed
-itself, its child dies with it (PDEATHSIG) and the rest falls to the supervisor, a subreaper too.
+and goes. From then on nobody else reads the pipe: the warden itself must not write into it.
+Should the warden be killed itself, its child dies with it (PDEATHSIG) and the rest falls to the
+supervisor, a subreaper too.
 
 One JSON object a line. First comes what to start; then `{"stop": SIGNAL, "patience": SECONDS}`,
 `{"kill": true}`, `{"dismiss": true}`. It says `{"started": PID}` or `{"failed": TEXT}`,
@@ -50,6 +51,10 @@ ORPHAN_PATIENCE = 5.0
 """Seconds, at most, that the process itself has when the supervisor is gone."""
 SHORTEST_LOOK, LONGEST_LOOK = 0.005, 0.25
 """Seconds between two looks for newly orphaned children; no signal announces those."""
+LAST_WORDS = 32 << 20
+"""Bytes that are kept of what comes after the supervisor's end."""
+_READ = 1 << 16
+_LONGEST_REST = 1 << 20  # bytes that a pipe holds; whoever writes more at the end is a stranger
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Sent to the warden itself, these end its process."""
@@ -122,6 +127,58 @@ def remove_tree(folder: str) -> None:
     _try(os.rmdir, folder)
 
 
+class LastWords:
+    """Writes to the log what the supervisor can no longer read: so much of it, and never raises.
+
+    Args:
+        path: of the log.
+        room: how many bytes are kept.
+    """
+
+    def __init__(self, path: str, room: int = LAST_WORDS) -> None:
+        self.path = path
+        self.room = room
+        self.lost = 0
+        self.file = -1
+
+    def write(self, data: bytes) -> None:
+        """Append to the log, or count what is lost."""
+        kept = data[: self.room]
+        self.room -= len(kept)
+        self.lost += len(data) - len(kept)
+        left = memoryview(kept)
+        try:
+            if left:
+                self.open()
+            while left:
+                left = left[os.write(self.file, left) :]
+        except OSError:  # a full disk; nobody is there to be told, and there may be room later
+            self.lost += len(left)
+
+    def close(self) -> None:
+        """Note what is missing, and let go of the log."""
+        try:
+            if self.lost:
+                self.open()
+                note = b"[isthmus: of what came last, %d bytes are missing]\n"
+                os.write(self.file, note % self.lost)
+        except OSError:
+            pass  # as above
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
+    def open(self) -> None:
+        """Open the log, once.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.file < 0:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self.file = os.open(self.path, flags, 0o666)
+
+
 class Warden:
     """One process, from its start until nothing of it is left.
 
@@ -131,6 +188,7 @@ class Warden:
 
     def __init__(self, output: int) -> None:
         self.output = output
+        self.last_words: LastWords | None = None
         self.order: dict[str, Any] = {}
         self.child = 0
         self.leftovers: set[int] = set()
@@ -141,6 +199,8 @@ class Warden:
         self.supervised = True
         self.dismissed = False
         self.buffer = b""
+        # Opened now: later there may be no descriptor to be had.
+        self.nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self.signals, self.wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -149,6 +209,8 @@ class Warden:
         for number in (signal.SIGCHLD, *ENDING):
             if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
                 signal.signal(number, lambda *_: None)
+        # What is blocked where we were started would keep signals from us, and from the process.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         while self.supervised and not self.order:
             self.wait(None)
         if self.supervised and self.start():
@@ -160,7 +222,7 @@ class Warden:
         while self.supervised and not self.dismissed:
             self.wait(None)
         if not self.supervised and self.order:
-            self.keep_output()
+            self.keep_rest()
             remove_tree(self.order["sockets"])
         return 0
 
@@ -217,7 +279,10 @@ class Warden:
         late = self.kill_at is not None and now >= self.kill_at
         if not late and (self.child or now < self.spare_until):
             return
-        children = own_children()
+        try:
+            children = own_children()
+        except OSError:  # there is no descriptor to be had; the next look may find one
+            children = [self.child] if self.child else []
         if not self.child:
             self.leftovers.update(children)
         if late:
@@ -253,7 +318,7 @@ class Warden:
         poller.register(self.signals, select.POLLIN)
         if self.supervised:
             poller.register(CONTROL, select.POLLIN)
-        else:
+        elif self.output >= 0:
             poller.register(self.output, select.POLLIN)
         for descriptor, _ in poller.poll(None if timeout is None else timeout * 1000):
             if descriptor == CONTROL:
@@ -289,6 +354,7 @@ class Warden:
     def abandon(self) -> None:
         """Nobody will tell us any more: end what we own."""
         self.supervised = False
+        self.close_output()
         self.end_child()
 
     def end_child(self) -> None:
@@ -303,23 +369,32 @@ class Warden:
         except OSError:
             self.abandon()
 
-    def keep_output(self) -> None:
-        """Write to the log what the supervisor can no longer read."""
+    def keep_output(self) -> int:
+        """Write to the log some of what the supervisor can no longer read; how many bytes."""
         try:
-            while data := os.read(self.output, 1 << 16):
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                log = os.open(self.order["log"], flags, 0o666)
-                os.write(log, data)
-                os.close(log)
-        except OSError:
-            pass  # it is empty; or the log cannot be written, and nobody is there to be told
+            data = os.read(self.output, _READ)
+        except BlockingIOError:
+            return 0
+        if not data:
+            os.close(self.output)
+            self.output = -1
+        if self.last_words is None:
+            self.last_words = LastWords(self.order["log"])
+        self.last_words.write(data)
+        return len(data)
+
+    def keep_rest(self) -> None:
+        """Write to the log what is left in the pipe when everybody has ended."""
+        rest = 0
+        while self.output >= 0 and rest < _LONGEST_REST and (kept := self.keep_output()):
+            rest += kept
+        if self.last_words is not None:
+            self.last_words.close()
 
     def close_output(self) -> None:
-        """Let go of the pipe: whoever reads it is to see its end."""
-        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        """Let go of the pipe: whoever reads it is to see its end, and we write nothing into it."""
+        os.dup2(self.nowhere, 1)
+        os.dup2(self.nowhere, 2)
 
 
 def become(order: dict[str, Any], parent: int, tell: int) -> None:
@@ -350,6 +425,7 @@ def main(argv: list[str]) -> int:
     lock, output = map(int, argv[3:5])
     os.set_inheritable(lock, False)  # only held: as long as it is, the run counts as alive
     os.set_inheritable(output, False)
+    os.set_blocking(output, False)  # as the supervisor would, who may be gone already
     prctl(PR_SET_NAME, b"isthmus-warden")
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     return Warden(output).run()
