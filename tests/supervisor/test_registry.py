@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from isthmus.cli.down import chosen
+from isthmus.cli.ps import described
 from isthmus.errors import SupervisionError
-from isthmus.supervisor.identity import send_signal, started_at
+from isthmus.supervisor import registry
+from isthmus.supervisor.identity import boot_id, send_signal, started_at
 from isthmus.supervisor.records import RunLock, is_held, private_folder, write_json
-from isthmus.supervisor.registry import DIED, ENDING, UP, known_runs, strays
+from isthmus.supervisor.registry import DIED, ENDING, UP, Known, known_runs, strays
 from isthmus.supervisor.words import duration, how_it_ended
 
 from ..support.waiting import until
@@ -30,6 +37,19 @@ STUBBORN = """
 
 def records(project: Project) -> Path:
     return project.folder / ".isthmus" / "up"
+
+
+def known(folder: Path) -> list[Known]:
+    warnings: list[str] = []
+    runs = known_runs(folder, warnings.append)
+    assert warnings == []
+    return runs
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """What a supervisor writes, as far as it is read; it is this process."""
+    supervisor = {"pid": os.getpid(), "ticks": started_at(os.getpid()), "boot_id": boot_id()}
+    return {"folder": "/runs/one", "supervisor": supervisor, "processes": {}, **changes}
 
 
 def test_ps_shows_what_is_up(project: Project) -> None:
@@ -103,13 +123,13 @@ def test_a_run_whose_supervisor_died_is_ending_until_its_wardens_are_done(
         up.wait_for_state("sim", "running")
         up.interrupt(signal.SIGKILL)
         up.end()
-        (known,) = known_runs(records(project))
-        assert known.state == ENDING
+        (found,) = known(records(project))
+        assert found.state == ENDING
         assert " ending " in project.isthmus("ps").stdout
         done = project.isthmus("down", "--timeout", "0")
     assert done.returncode == 0, done.stderr
     assert not strays(up.run_id)
-    assert known_runs(records(project)) == []
+    assert known(records(project)) == []
 
 
 def test_a_run_of_which_all_died_is_shown_and_forgotten(project: Project) -> None:
@@ -118,12 +138,12 @@ def test_a_run_of_which_all_died_is_shown_and_forgotten(project: Project) -> Non
         up.interrupt(signal.SIGKILL)
         up.end()
         until(lambda: not is_held(records(project) / f"{up.run_id}.lock"))
-    (known,) = known_runs(records(project))
-    assert known.state == DIED
+    (found,) = known(records(project))
+    assert found.state == DIED
     shown = project.isthmus("ps").stdout.splitlines()
     assert shown[0].split()[:2] == [up.run_id, "died"]
     assert shown[2].split()[:3] == ["sim", "died", "-"]
-    assert known_runs(records(project)) == []
+    assert known(records(project)) == []
     assert up.folder.exists()
 
 
@@ -146,7 +166,7 @@ def test_what_nobody_watches_any_more_is_found_and_ended(project: Project) -> No
         up.end()
     until(lambda: len(strays(up.run_id)) == 1)
     assert "1 of its processes are left" in project.isthmus("ps").stderr
-    assert len(known_runs(records(project))) == 1
+    assert len(known(records(project))) == 1
     done = project.isthmus("down", up.run_id)
     assert done.returncode == 0, done.stderr
     assert strays(up.run_id) == {}
@@ -168,35 +188,171 @@ def test_a_number_that_was_given_again_is_not_signalled(
 
 
 def test_a_record_of_an_earlier_boot_is_of_a_run_that_died(tmp_path: Path) -> None:
-    facts = {
-        "supervisor": {"pid": os.getpid(), "ticks": started_at(os.getpid()), "boot_id": "old"},
-        "processes": {},
-    }
     lock = RunLock(tmp_path, "one")
+    facts = record()
+    facts["supervisor"]["boot_id"] = "old"
     write_json(lock.record, facts)
-    assert [known.state for known in known_runs(tmp_path)] == [ENDING]
+    assert [each.state for each in known(tmp_path)] == [ENDING]
     os.close(lock.descriptor)
-    assert [known.state for known in known_runs(tmp_path)] == [DIED]
+    assert [each.state for each in known(tmp_path)] == [DIED]
 
 
 def test_a_held_lock_and_a_live_supervisor_are_up(tmp_path: Path) -> None:
-    from isthmus.supervisor.identity import boot_id
-
-    ticks = started_at(os.getpid())
     lock = RunLock(tmp_path, "one")
-    found = {"pid": os.getpid(), "ticks": ticks, "boot_id": boot_id()}
-    write_json(lock.record, {"supervisor": found, "processes": {}})
-    assert [known.state for known in known_runs(tmp_path)] == [UP]
+    write_json(lock.record, record())
+    assert [each.state for each in known(tmp_path)] == [UP]
     lock.release()
-    assert known_runs(tmp_path) == []
+    assert known(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"supervisor": 1}'])
-def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "one.json").write_text(text, encoding="utf-8")
-    with pytest.raises(SupervisionError, match=r"one\.json is damaged"):
-        known_runs(tmp_path)
+PROCESS = {"state": "running", "pid": 1, "started_ns": 1, "restarts": 0, "how": None}
+ODD: list[Any] = [
+    [],
+    {},
+    {"supervisor": 1},
+    record(folder=None),
+    record(stop_seconds=float("nan")),
+    record(stop_seconds="long"),
+    record(processes=[]),
+    record(processes={"a": None}),
+    record(processes={"a": {}}),
+    record(processes={"a": {**PROCESS, "pid": "1"}}),
+    record(processes={"a": {**PROCESS, "started_ns": 1 << 80}}),
+    record(supervisor={"pid": None, "ticks": 1, "boot_id": ""}),
+]
+
+
+@pytest.mark.parametrize("text", ["", "{", "\udcff", "[" * 100_000, *map(json.dumps, ODD)])
+def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, text: str) -> None:
+    (tmp_path / "damaged.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    write_json(tmp_path / "well.json", record(processes={"a": PROCESS}))
+    warnings: list[str] = []
+    (found,) = known_runs(tmp_path, warnings.append)
+    assert found.run_id == "well"
+    (warning,) = warnings
+    assert "damaged.json is of no use (" in warning
+
+
+def test_a_record_with_gaps_stops_neither_ps_nor_down(project: Project) -> None:
+    project.write()
+    records(project).mkdir(parents=True)
+    (records(project) / "0-odd.json").write_text("{}", encoding="utf-8")
+    dead = record(processes={"a": {**PROCESS, "started_ns": None}})
+    dead["supervisor"]["boot_id"] = "old"
+    write_json(records(project) / "1-dead.json", dead)
+    shown = project.isthmus("ps", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert "0-odd.json is of no use" in shown.stderr
+    assert [each["state"] for each in json.loads(shown.stdout)] == ["died"]
+    write_json(records(project) / "1-dead.json", dead)
+    done = project.isthmus("down")
+    assert (done.returncode, done.stdout) == (0, "1-dead is down; its directory: /runs/one\n")
+
+
+def test_plain_down_means_the_run_that_lives(tmp_path: Path) -> None:
+    runs = [Known(str(n), state, {}, tmp_path) for n, state in enumerate((DIED, UP, DIED))]
+    assert chosen(runs, None) is runs[1]
+    with pytest.raises(SupervisionError, match=r"several runs are up: 0 \(died\), 2 \(died\);"):
+        chosen([runs[0], runs[2]], None)
+    others = Known("3", UP, {}, tmp_path, "eve")
+    assert chosen([others, runs[1]], None) is runs[1]
+    with pytest.raises(SupervisionError, match=r"up: 3 \(of user eve\)"):
+        chosen([others], "4")
+
+
+def test_another_user_s_run_is_shown_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = RunLock(tmp_path, "one")
+    write_json(lock.record, record())
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(registry, "is_held", not_permitted)  # its lock has the mode 0600
+    (found,) = known(tmp_path)
+    assert found.state == UP
+    assert found.owner == pwd.getpwuid(os.getuid()).pw_name
+    assert f"up, of user {found.owner}" in described(found, 0)
+    with pytest.raises(SupervisionError, match=f"belongs to another user, {found.owner}"):
+        registry.end(found, 0.0, print)
+    registry.sweep(tmp_path)
+    monkeypatch.undo()
+    assert known(tmp_path)[0].owner == ""
+    lock.release()
+
+
+def not_permitted(path: Path) -> bool:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_what_a_supervisor_left_that_had_no_record_yet_is_swept(tmp_path: Path) -> None:
+    held, left = RunLock(tmp_path, "held"), RunLock(tmp_path, "left")
+    os.close(left.descriptor)
+    old, new = tmp_path / ".one.json.abcd", tmp_path / ".two.json.abcd"
+    for file in (old, new):
+        file.touch()
+    os.utime(old, (0, 0))
+    registry.sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [new, held.path]
+    held.release()
+
+
+@pytest.mark.parametrize("command", ["ps", "down"])
+def test_who_looks_makes_no_folder(project: Project, command: str) -> None:
+    project.write()
+    assert project.isthmus(command).stderr == "nothing is up\n"
+    assert not (project.folder / ".isthmus").exists()
+    (project.folder / ".isthmus").touch()
+    assert project.isthmus(command).stderr == "nothing is up\n"
+
+
+@pytest.mark.parametrize("command", ["ps", "down", "up"])
+def test_without_a_current_folder(project: Project, command: str) -> None:
+    gone = project.folder / "gone"
+    gone.mkdir()
+    code = (
+        f"import os, sys; from isthmus.cli.main import main; os.rmdir({str(gone)!r}); "
+        f"sys.exit(main([{command!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=gone, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == "isthmus: the current folder was removed; go to one that is there\n"
+
+
+HOLDS = """
+import fcntl, os, signal, sys
+lock = os.open(sys.argv[1], os.O_RDWR)
+fcntl.flock(lock, fcntl.LOCK_EX)
+signal.signal(signal.SIGCONT, lambda *_: os._exit(0) if "wakes" in sys.argv else None)
+print("held", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("how", ["wakes", "hangs"])
+def test_down_ends_a_warden_that_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """One that goes on ends by itself; one that still does not is killed."""
+    monkeypatch.setattr(registry, "_AFTER_KILL", 0.0 if how == "hangs" else 30.0)
+    (tmp_path / "one.lock").touch()
+    write_json(tmp_path / "one.json", record())
+    run_id = f"run-of-{tmp_path.name}-{os.getpid()}"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", HOLDS, str(tmp_path / "one.lock"), how],
+        stdout=subprocess.PIPE,
+        env={"ISTHMUS_RUN_ID": run_id},
+    ) as warden:
+        assert warden.stdout is not None
+        warden.stdout.readline()
+        warden.send_signal(signal.SIGSTOP)
+        said: list[str] = []
+        registry.end(Known(run_id, ENDING, record(), tmp_path / "one.json"), 0.0, said.append)
+        assert warden.wait() == (0 if how == "wakes" else -signal.SIGKILL)
+    assert any("killing all that is left" in line for line in said) == (how == "hangs")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_private_folder_is_where_a_socket_s_path_stays_short(tmp_path: Path) -> None:

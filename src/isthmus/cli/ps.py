@@ -30,9 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the runs."""
-    from isthmus.supervisor.registry import DIED, forget, known_runs, strays
+    from isthmus.supervisor.registry import known_runs, sweep
 
-    runs = known_runs(up_folder(args))
+    folder = up_folder(args)
+    runs = known_runs(folder, warn)
     if args.json:
         facts = [{**known.record, "state": known.state} for known in runs]
         print(json.dumps(facts, indent=1))
@@ -41,12 +42,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n\n".join(described(known, time.time_ns()) for known in runs))
     for known in runs:
-        left = strays(known.run_id) if known.state == DIED else {}
-        if left:
-            text = f"{len(left)} of its processes are left; end them: isthmus down {known.run_id}"
-            print(f"{known.run_id}: {text}", file=sys.stderr)
-        elif known.state == DIED:
-            forget(known)
+        _forget_if_dead(known)
+    sweep(folder)
     return 0
 
 
@@ -59,29 +56,66 @@ def add_manifest(parser: argparse.ArgumentParser) -> None:
 
 
 def up_folder(args: argparse.Namespace) -> Path:
-    """Say where the records of this project's runs are."""
-    from isthmus.runtimes.manifest import find_manifest
+    """Say where the records of this project's runs are; who only looks makes no folder."""
     from isthmus.runtimes.state import StateFolder
 
-    manifest: Path = args.manifest or find_manifest(Path.cwd())
-    return StateFolder.beside(manifest.absolute().parent).up
+    return StateFolder.beside(manifest_of(args).absolute().parent).root / "up"
+
+
+def manifest_of(args: argparse.Namespace) -> Path:
+    """Say which manifest is meant.
+
+    Raises:
+        ManifestError: there is none, or no current folder to look from.
+    """
+    from isthmus.errors import ManifestError
+    from isthmus.runtimes.manifest import find_manifest
+
+    try:
+        found: Path = args.manifest or find_manifest(Path.cwd())
+    except FileNotFoundError as exc:
+        raise ManifestError("the current folder was removed; go to one that is there") from exc
+    return found
+
+
+def warn(line: str) -> None:
+    """Tell the user."""
+    print(f"isthmus: {line}", file=sys.stderr, flush=True)
 
 
 def described(known: Known, now_ns: int) -> str:
     """Describe one run: a line about it, and a table of its processes."""
     record = known.record
     name = f"  {record['run']}" if record.get("run") else ""
-    head = f"{known.run_id}{name}  {known.state}  {record['folder']}"
+    state = f"{known.state}, of user {known.owner}" if known.owner else known.state
+    head = f"{known.run_id}{name}  {state}  {record['folder']}"
     alive = known.state != "died"
     rows: list[tuple[str, ...]] = [HEADINGS]
     rows += [_row(each, facts, now_ns, alive) for each, facts in record["processes"].items()]
     return "\n".join([head, *_table(rows)])
 
 
+def _forget_if_dead(known: Known) -> None:
+    from isthmus.errors import SupervisionError
+    from isthmus.supervisor.registry import DIED, forget, strays
+
+    if known.state != DIED or known.owner:
+        return
+    left = strays(known.run_id)
+    if left:
+        text = f"{len(left)} of its processes are left; end them: isthmus down {known.run_id}"
+        print(f"{known.run_id}: {text}", file=sys.stderr)
+        return
+    try:
+        forget(known)
+    except SupervisionError as error:
+        warn(str(error))
+
+
 def _row(name: str, facts: Mapping[str, Any], now_ns: int, alive: bool) -> tuple[str, ...]:
     from isthmus.supervisor.words import duration
 
-    running = alive and facts["pid"] is not None
+    running = alive and None not in (facts["pid"], facts["started_ns"])
     up = duration(max(now_ns - facts["started_ns"], 0) / 1e9) if running else "-"
     how = (facts["how"] or "").split("\n")[0]
     return (

@@ -11,6 +11,8 @@ from pathlib import Path
 from isthmus.errors import ManifestError
 from isthmus.runtimes.plan import Plan
 
+from .ps import manifest_of
+
 EPILOG = """\
 ARGS are added to the command of the main process. The first Ctrl-C stops the processes in order,
 dependents first; the second one kills them.
@@ -36,15 +38,14 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from isthmus.runtimes.launch import prepare
-    from isthmus.runtimes.manifest import find_manifest, load_manifest
+    from isthmus.runtimes.manifest import load_manifest
     from isthmus.runtimes.plan import plan
     from isthmus.runtimes.state import StateFolder
     from isthmus.supervisor.run import Run
 
     _fill_standard_descriptors()
     name, more = _words(args)
-    path = args.manifest or find_manifest(Path.cwd())
-    manifest = load_manifest(path, os.environ)
+    manifest = load_manifest(manifest_of(args), os.environ)
     chosen = with_arguments(plan(manifest, name), more)
     state = StateFolder.beside(manifest.folder)
     return asyncio.run(Run(manifest, chosen, state, os.environ, prepare).supervise())

@@ -16,19 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import SupervisionError
+from isthmus.runtimes.state import StateFolder
 
 __all__ = [
+    "ASKED",
     "LOGS",
     "UP",
     "RunLock",
     "is_held",
     "make_run_folder",
     "private_folder",
+    "up_folder",
     "write_json",
 ]
 
 LOGS = "logs"
 UP = "up.json"
+ASKED = ".asked"
+"""Suffix of what `isthmus down` leaves beside a record before it sends SIGTERM."""
 
 _MAX_BASE = 40  # bytes; a Unix socket's path may have 107 in all
 
@@ -47,6 +52,7 @@ class RunLock:
     def __init__(self, folder: Path, run_id: str) -> None:
         self.path = folder / f"{run_id}.lock"
         self.record = folder / f"{run_id}.json"
+        self.asked = folder / f"{run_id}{ASKED}"
         draft = folder / f".{run_id}.{secrets.token_hex(4)}"
         try:
             self.descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -57,13 +63,19 @@ class RunLock:
 
     def release(self) -> None:
         """Forget the run: it has ended well."""
-        self.record.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+        try:
+            for file in (self.record, self.asked, self.path):
+                file.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether anything of a run is alive, by its lock."""
+    """Tell whether anything of a run is alive, by its lock.
+
+    Raises:
+        PermissionError: it is another user's.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -75,6 +87,18 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def up_folder(state: StateFolder) -> Path:
+    """Make the folder of the runs that are up.
+
+    Raises:
+        SupervisionError: it cannot be made.
+    """
+    try:
+        return state.up
+    except OSError as exc:
+        raise SupervisionError(f"cannot make {state.root}/up: {exc.strerror}") from exc
 
 
 def make_run_folder(runs: Path, run_id: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import pwd
 import re
 import signal
 import time
@@ -14,10 +15,11 @@ from typing import Any
 
 from isthmus.errors import SupervisionError
 from isthmus.supervisor.identity import boot_id, send_signal, started_at
-from isthmus.supervisor.records import is_held
+from isthmus.supervisor.recorded import read_record
+from isthmus.supervisor.records import ASKED, is_held
 from isthmus.supervisor.warden import remove_tree
 
-__all__ = ["DIED", "ENDING", "UP", "Known", "end", "forget", "known_runs", "strays"]
+__all__ = ["DIED", "ENDING", "UP", "Known", "end", "forget", "known_runs", "strays", "sweep"]
 
 UP = "up"
 ENDING = "ending"
@@ -28,6 +30,10 @@ DIED = "died"
 _PRIVATE = re.compile(r"/.*/isthmus-[0-9a-f]{12}")
 _LOOK_AGAIN = 0.02  # seconds
 _AFTER_KILL = 30.0  # seconds that wardens may take
+_AFTER_STRAYS = 5.0  # seconds that the kernel may take
+_OLD = 3600.0  # seconds after which nobody is still at a draft
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,19 @@ class Known:
         state: `UP`, `ENDING` or `DIED`.
         record: what its supervisor wrote down last, as `report.facts`.
         file: that record.
+        owner: the user whose run it is; "" if it is ours to end.
     """
 
     run_id: str
     state: str
     record: Mapping[str, Any]
     file: Path
+    owner: str = ""
+
+    @property
+    def asked(self) -> Path:
+        """What is there once `isthmus down` has asked it to end."""
+        return self.file.with_suffix(ASKED)
 
     @property
     def lock(self) -> Path:
@@ -58,24 +71,32 @@ class Known:
         return found["pid"], found["ticks"]
 
 
-def known_runs(folder: Path) -> list[Known]:
+def known_runs(folder: Path, warn: Say) -> list[Known]:
     """List the runs that have a record, oldest first.
 
     Args:
-        folder: of the runs that are up.
+        folder: of the runs that are up; it need not be there.
+        warn: told, in one line, of a record that cannot be used.
+
+    Raises:
+        SupervisionError: the folder cannot be read.
     """
     runs = []
-    for file in sorted(folder.glob("[!.]*.json")):
-        held = is_held(file.with_suffix(".lock"))
-        record = _read(file)
+    for file in _files(folder):
+        if file.suffix != ".json" or file.name.startswith("."):
+            continue
+        # The lock first: a run that ends well removes its record, then its lock.
+        held = _is_held(file.with_suffix(".lock"))
+        record = read_record(file, warn)
         if record is None:
-            continue  # it has just ended well
-        alive = held and _is_alive(record)
-        runs.append(Known(file.stem, UP if alive else ENDING if held else DIED, record, file))
+            continue
+        alive = held is not False and _is_alive(record)
+        state = UP if alive else ENDING if held else DIED
+        runs.append(Known(file.stem, state, record, file, _owner(file)))
     return runs
 
 
-def end(run: Known, timeout: float, say: Callable[[str], None]) -> None:
+def end(run: Known, timeout: float, say: Say) -> None:
     """End a run, and wait until nothing of it is left.
 
     Args:
@@ -87,27 +108,55 @@ def end(run: Known, timeout: float, say: Callable[[str], None]) -> None:
     Raises:
         SupervisionError: it belongs to another user, or something of it cannot be ended.
     """
-    if run.state == UP and send_signal(*run.supervisor, signal.SIGTERM):
-        if not _wait_for_lock(run.lock, timeout):
+    if run.owner:
+        raise SupervisionError(f"run {run.run_id} belongs to another user, {run.owner}")
+    if run.state == UP:
+        with contextlib.suppress(OSError):  # it only says why the run ended
+            run.asked.touch()
+        if send_signal(*run.supervisor, signal.SIGTERM) and not _wait_for_lock(run.lock, timeout):
             say(f"{run.run_id} did not stop in {timeout:g} s; killing it")
             send_signal(*run.supervisor, signal.SIGKILL)
+    _signal(strays(run.run_id), signal.SIGCONT)  # a warden that was stopped hears nothing
     if not _wait_for_lock(run.lock, _AFTER_KILL):
-        raise SupervisionError(f"run {run.run_id}: some of its processes cannot be ended")
+        say(f"{run.run_id}: its wardens do not end it; killing all that is left")
+        _signal(strays(run.run_id), signal.SIGKILL)
+        if not _wait_for_lock(run.lock, _AFTER_STRAYS):
+            raise SupervisionError(f"run {run.run_id}: some of its processes cannot be ended")
     while left := strays(run.run_id):
         say(f"{run.run_id}: ending {len(left)} that nobody watches any more")
-        for pid, ticks in left.items():
-            send_signal(pid, ticks, signal.SIGKILL)
+        _signal(left, signal.SIGKILL)
         time.sleep(_LOOK_AGAIN)
     forget(run)
 
 
 def forget(run: Known) -> None:
-    """Remove what a run that died has left on disk; its directory and logs stay."""
+    """Remove what a run that died has left on disk; its directory and logs stay.
+
+    Raises:
+        SupervisionError: it cannot be removed.
+    """
     sockets = str(run.record.get("sockets", ""))
     if _PRIVATE.fullmatch(sockets) and not os.path.islink(sockets):
         remove_tree(sockets)
-    run.file.unlink(missing_ok=True)
-    run.lock.unlink(missing_ok=True)
+    try:
+        for file in (run.file, run.asked, run.lock):
+            file.unlink(missing_ok=True)
+    except OSError as exc:
+        raise SupervisionError(f"cannot remove {exc.filename}: {exc.strerror}") from exc
+
+
+def sweep(folder: Path) -> None:
+    """Remove what supervisors have left that were killed before they had a record.
+
+    Args:
+        folder: of the runs that are up; it need not be there.
+    """
+    for file in _files(folder):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to remove
+            draft = file.name.startswith(".") and time.time() - file.stat().st_mtime > _OLD
+            alone = file.suffix in (".lock", ASKED) and not file.with_suffix(".json").exists()
+            if draft or (alone and _is_held(file.with_suffix(".lock")) is False):
+                file.unlink()
 
 
 def strays(run_id: str) -> dict[int, int]:
@@ -134,16 +183,37 @@ def _environ(pid: str) -> bytes:
         return b""
 
 
-def _read(file: Path) -> Mapping[str, Any] | None:
+def _signal(processes: Mapping[int, int], number: int) -> None:
+    for pid, ticks in processes.items():
+        send_signal(pid, ticks, number)
+
+
+def _files(folder: Path) -> list[Path]:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        _ = record["supervisor"]["pid"], record["supervisor"]["ticks"], record["processes"]
-    except FileNotFoundError:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []  # nothing was ever up
+    except OSError as exc:
+        raise SupervisionError(f"cannot read {folder}: {exc.strerror}") from exc
+
+
+def _is_held(lock: Path) -> bool | None:
+    """Tell whether a lock is held; None if it is another user's, who alone can tell."""
+    try:
+        return is_held(lock)
+    except PermissionError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise SupervisionError(f"{file} is damaged ({exc}); remove it") from exc
-    found: Mapping[str, Any] = record
-    return found
+
+
+def _owner(file: Path) -> str:
+    """Name the user whose file it is; "" if we may do what they may."""
+    try:
+        uid = file.stat().st_uid
+        return "" if os.geteuid() in (0, uid) else pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+    except FileNotFoundError:  # it has just ended
+        return ""
 
 
 def _is_alive(record: Mapping[str, Any]) -> bool:
