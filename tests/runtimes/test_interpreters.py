@@ -17,6 +17,9 @@ from isthmus.runtimes.interpreters import (
     parse_probe,
     probe,
 )
+from isthmus.runtimes.roots import find_roots
+
+from ..support.rights import closed
 
 
 def interpreter(version: str, **changes: object) -> Interpreter:
@@ -68,6 +71,17 @@ class TestCandidates:
         (tmp_path / "bin" / "python3.13").write_text("not executable")
         found = self.paths({"PATH": str(tmp_path / "bin")})
         assert found == {new: "PATH", plain: "PATH"}
+
+    def test_places_that_may_not_be_looked_into_hold_nothing(self, tmp_path: Path) -> None:
+        names = ("PYENV_ROOT", "HOME", "XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR", "PATH")
+        places = {name: tmp_path / "closed" / name.lower() for name in names}
+        for each in places.values():
+            executable(each / "versions" / "3.12.1" / "bin" / "python3.12")
+        environ = {name: str(each) for name, each in places.items()}
+        environ["PATH"] += f":{tmp_path}/closed/.pyenv/shims"
+        with closed(tmp_path / "closed"):
+            assert self.paths(environ) == {}
+            assert find_roots(environ) == ()
 
     @pytest.mark.parametrize("how", ["variable", "home", "shims"])
     def test_pyenv_by_its_variable_its_home_or_its_shims(self, tmp_path: Path, how: str) -> None:

@@ -23,6 +23,8 @@ from isthmus.runtimes.settings import (
     RuntimeSettings,
 )
 
+from ..support.rights import closed
+
 FILE = Path("/project/isthmus.toml")
 ENVIRON = {"HOME": "/home/me", "DATA": "/data", "ODD": "{run}", "EMPTY": ""}
 
@@ -373,6 +375,12 @@ class TestFile:
     def test_none(self) -> None:
         with pytest.raises(ManifestError, match="`isthmus init` writes one"):
             find_manifest(Path("/proc/self"))
+
+    def test_a_folder_that_may_not_be_looked_into_has_none(self, tmp_path: Path) -> None:
+        below = tmp_path / "closed" / "a"
+        below.mkdir(parents=True)
+        with closed(tmp_path / "closed"), pytest.raises(ManifestError, match="isthmus init"):
+            find_manifest(below)
 
     def test_a_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)

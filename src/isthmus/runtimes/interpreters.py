@@ -185,7 +185,7 @@ def find_interpreters(
     tried: set[Path] = set()
     found: dict[Path, Interpreter] = {}
     for path, where in candidates(environ, running):
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         # A link into a virtual environment resolves to its base, but a launcher script does not.
         if real in tried:
             continue
@@ -244,7 +244,7 @@ def _pyenv_roots(environ: Mapping[str, str], folders: Iterable[Path]) -> list[Pa
     home = [Path(environ["HOME"]) / ".pyenv"] if environ.get("HOME") else []
     shims = [folder.parent for folder in folders if folder.name == "shims"]
     roots = dict.fromkeys([*named, *home, *shims])
-    return [root for root in roots if (root / "versions").is_dir()]
+    return [root for root in roots if os.path.isdir(root / "versions")]
 
 
 def _uv_roots(environ: Mapping[str, str]) -> list[Path]:

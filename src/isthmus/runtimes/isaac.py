@@ -222,8 +222,8 @@ def _no_python(python_sh: Path, environ: Mapping[str, str], answer: Answer) -> s
 
 def _really(python: Path, environ: Mapping[str, str]) -> str:
     """Start the interpreter without the script, to learn how it really ends."""
-    if not python.exists():
-        where = f"leads to {os.readlink(python)}, which" if python.is_symlink() else ""
+    if not os.path.exists(python):
+        where = f"leads to {os.readlink(python)}, which" if os.path.islink(python) else ""
         return f"{python} {where} is not there: the installation is not complete"
     try:
         answer = ask([python, "-I", "-S", "-c", _PROGRAM], environ, _TIMEOUT)

@@ -27,11 +27,11 @@ def identity(path: Path) -> list[Any] | None:
     Links are followed: a link that leads to something else now is another file.
     """
     try:
-        real = path.resolve()
-        stat = real.stat()
+        real = os.path.realpath(path)
+        stat = os.stat(real)
     except OSError:
         return None
-    return [os.fspath(real), stat.st_size, stat.st_mtime_ns]
+    return [real, stat.st_size, stat.st_mtime_ns]
 
 
 class ProbeCache:

@@ -68,9 +68,9 @@ def _is_programs_folder(folder: Path) -> bool:
     """Recognise what `programs.write_programs` made, by its shape."""
     return (
         folder.parent.name == "bin"
-        and (folder.parent.parent / "path").is_dir()
-        and (folder / "isthmus").is_file()
-        and (folder / "python3").is_file()
+        and os.path.isdir(folder.parent.parent / "path")
+        and os.path.isfile(folder / "isthmus")
+        and os.path.isfile(folder / "python3")
     )
 
 

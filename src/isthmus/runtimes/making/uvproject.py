@@ -100,9 +100,9 @@ def _without_uv(folder: Path, python: Path, say: Say) -> Path:
 def _facts(folder: Path) -> dict[str, str]:
     """Say what the environment depends on; the lock of a workspace lies further up."""
     files = [folder / name for name in _WATCHED]
-    files += [above / "uv.lock" for above in folder.parents if (above / PROJECT).is_file()]
+    files += [above / "uv.lock" for above in folder.parents if os.path.isfile(above / PROJECT)]
     return {
         os.fspath(file): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
-        if file.is_file()
+        if os.path.isfile(file)
     }

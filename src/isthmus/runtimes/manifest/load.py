@@ -54,7 +54,7 @@ def find_manifest(start: Path) -> Path:
     """
     folder = Path(os.path.abspath(start))
     for each in (folder, *folder.parents):
-        if (each / FILE_NAME).is_file():
+        if os.path.isfile(each / FILE_NAME):
             return each / FILE_NAME
     raise ManifestError(
         f"no {FILE_NAME} in {folder} or above it; `isthmus init` writes one for this folder"
