@@ -42,7 +42,7 @@ class Rule:
         why: what they would do to the program, for a person.
         root: True where the value is a folder (or several) whose programs and libraries belong to
             somebody else, so that PATH and LD_LIBRARY_PATH lose what lies inside.
-        value: dropped only with this value; "" is any.
+        value: dropped only with this value, which may end in `*` too; "" is any.
     """
 
     pattern: str
@@ -76,6 +76,10 @@ RULES: tuple[Rule, ...] = (
     Rule("MAMBA_ROOT_PREFIX", _CONDA, root=True),
     Rule("MAMBA_*", _CONDA),
     Rule("LD_PRELOAD", "libraries forced into every program, such as a simulator's"),
+    Rule("LD_AUDIT", "libraries forced into every program, before all others"),
+    Rule("BASH_ENV", "a file that every bash script reads first: it sets again what was dropped"),
+    # Elsewhere the word is a program's own, as in ENV=production.
+    Rule("ENV", "a file that shells read first: it sets again what was dropped", value="/*"),
     Rule("ISAAC_PATH", _ISAAC, root=True),
     Rule("CARB_APP_PATH", _ISAAC, root=True),
     Rule("EXP_PATH", _ISAAC, root=True),
@@ -199,10 +203,10 @@ def ros_pythonpath(environ: Mapping[str, str], minor: str) -> tuple[str, ...]:
 
 
 def _rule_for(name: str, value: str, rules: Sequence[Rule]) -> Rule | None:
-    return next(
-        (rule for rule in rules if _matches(name, rule.pattern) and rule.value in ("", value)),
-        None,
-    )
+    for rule in rules:
+        if _matches(name, rule.pattern) and _matches(value, rule.value or "*"):
+            return rule
+    return None
 
 
 def _is_kept(name: str, keep: Sequence[str]) -> bool:

@@ -144,8 +144,9 @@ def _joined(folders: Iterable[str | Path]) -> str:
     elements = [os.fspath(folder) for folder in folders]
     for element in elements:
         if os.pathsep in element:
+            name = next(part for part in element.split(os.sep) if os.pathsep in part)
             raise EnvironmentSetupError(
-                f"{element} cannot be on PATH or PYTHONPATH: its name has a {os.pathsep!r}, which "
-                "separates their elements. Rename the folder"
+                f"{element} cannot be on PATH or PYTHONPATH: it has a {os.pathsep!r}, which "
+                f"separates their elements. Rename the folder {name!r}"
             )
     return os.pathsep.join(elements)
