@@ -87,7 +87,7 @@ VARIANTS = {
     ),
     "ModuleNotFoundError: No module named 'isaacsim'": "isaac-wrong-python",
     "ModuleNotFoundError: No module named 'isaacsim.simulation_app'": "isaac-wrong-python",
-    "ModuleNotFoundError: No module named 'isaaclab'": "isaac-wrong-python",
+    "ModuleNotFoundError: No module named 'isaaclab'": "isaaclab-missing",
     "ModuleNotFoundError: No module named 'omni.isaac.core'": "isaac-renamed",
     "ModuleNotFoundError: No module named 'omni.isaac.kit'": "isaac-renamed",
     "ModuleNotFoundError: No module named 'omni.isaac'": "isaac-renamed",
@@ -135,6 +135,27 @@ def test_names_the_line_the_file_and_the_part_that_differs() -> None:
     assert match.frame == "/home/user/isaacsim/kit/python/lib/python3.11/re/_compiler.py"
     (match,) = explain("a\nModuleNotFoundError: No module named 'onnxruntime'")
     assert (match.what, match.number, match.frame) == ("onnxruntime", 2, "")
+
+
+def test_the_advice_is_for_the_version_that_was_asked_for() -> None:
+    (match,) = explain("pyenv: python3.11: command not found")
+    assert 'python = "3.11"' in match.fix and "pyenv global 3.11" in match.fix
+    assert "3.12" not in match.fix
+
+
+def test_a_forbidden_import_names_who_began_and_whose_rule_it_is() -> None:
+    text = """\
+  File "/x/isthmus/guard/hook.py", line 150, in find_spec
+    raise refusal(frame, name, origin, why)
+isthmus.errors.ForbiddenImportError: torch must not be imported in this process: forbid_import of \
+[runtime.sim] in isthmus.toml forbids torch.
+  main.py (/home/user/main.py:1)
+  -> helper (/home/user/helper.py:3)
+  -> torch"""
+    (match,) = explain(text)
+    assert match.frame == "/home/user/main.py"
+    assert "`forbid_import` of `[runtime.sim]`" in match.fix
+    assert "simulator" not in match.fix
 
 
 def test_causes_come_before_consequences_wherever_they_stand() -> None:

@@ -232,7 +232,7 @@ def _last_words(located: Located, status: int, doing: str, words: str) -> str:
     if words.strip():
         text += f":\n{_tail(words)}"
     for match in explain(words)[:1]:
-        text += f"\nThis is: {match.fault.title}\n{_indented(match.fault.fix)}"
+        text += f"\nThis is: {match.fault.title}\n{_indented(match.fix)}"
     return text
 
 

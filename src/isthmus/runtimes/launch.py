@@ -185,5 +185,5 @@ def _complaint(
     )
     lines = [f"- {problem}" for problem in problems]
     for match in explain("\n".join(examination.failed_imports.values()))[:1]:
-        lines += [f"This is: {match.fault.title}", match.fault.fix]
+        lines += [f"This is: {match.fault.title}", match.fix]
     return "\n".join([head, *(f"  {line}" for part in lines for line in part.splitlines())])

@@ -29,6 +29,9 @@ class Fault:
         rank: `CAUSE`, `SYMPTOM` or `CONSEQUENCE`; causes are told first.
         seen: public threads where people met it.
         group: the heading it stands under in the documentation.
+        version: a version of Python in `fix` that stands for the one the text speaks of.
+        place: a regular expression, searched for below the line, whose first group is the file to
+            blame; "" blames the one that a traceback names last above it.
     """
 
     id: str
@@ -40,3 +43,5 @@ class Fault:
     rank: int = CAUSE
     seen: tuple[str, ...] = ()
     group: str = ""
+    version: str = ""
+    place: str = ""

@@ -33,6 +33,8 @@ _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,512}(?:\x07|\x1b\\)|.)?"
 )
 _FRAME = re.compile(r'File "([^"\n]{1,400})", line \d+')
+_VERSION = re.compile(r"\d+\.\d+")
+_RUNTIME = re.compile(r"\[runtime\.[\w-]+\]")
 _FRAME_REACH = 1200  # characters before the error in which the file it came from is looked for
 
 
@@ -45,7 +47,7 @@ class Match:
         line: the line that gave it away, without colours, at most `MAX_LINE` characters.
         number: of that line, from 1.
         what: the part of the line that differs from case to case, such as a module; may be "".
-        frame: the file named last before that line in a traceback; may be "".
+        frame: the file to blame, as far as the text names one; may be "".
         count: lines that say the same.
     """
 
@@ -55,6 +57,15 @@ class Match:
     what: str = ""
     frame: str = ""
     count: int = 1
+
+    @property
+    def fix(self) -> str:
+        """What to do, for the version and the runtime that the text speaks of."""
+        text, version = self.fault.fix, _VERSION.search(self.what)
+        if self.fault.version and version:
+            text = text.replace(self.fault.version, version[0])
+        runtime = _RUNTIME.search(self.line)
+        return text.replace("[runtime.NAME]", runtime[0]) if runtime else text
 
 
 def explain(text: str) -> list[Match]:
@@ -124,8 +135,10 @@ def _findings(row: Fault, text: str) -> Iterator[tuple[int, re.Match[str]]]:
 
 
 def _match(row: Fault, text: str, start: int, found: re.Match[str], count: int) -> Match:
-    before = text[max(0, found.start() - _FRAME_REACH) : found.start()]
-    frames = _FRAME.findall(before)
+    if row.place:
+        frames = _compiled(row.place).findall(text[found.end() : found.end() + _FRAME_REACH])[:1]
+    else:
+        frames = _FRAME.findall(text[max(0, found.start() - _FRAME_REACH) : found.start()])
     return Match(
         fault=row,
         line=_excerpt(text, start, found),

@@ -19,7 +19,6 @@ ISAAC_FAULTS = (
             r"No module named '(?P<what>isaacsim(?:\.simulation_app)?)'",
             r"Unable to expose 'isaacsim\.simulation_app' API",
             r"No module named '(?P<what>carb\._carb)'",
-            r"No module named '(?P<what>isaaclab)'",
         ),
         causes=(
             "Isaac Sim lives in one Python: the one in its folder, behind python.sh, or the "
@@ -40,6 +39,28 @@ Traceback (most recent call last):
   File "D:\\IsaacLab\\scripts\\tutorials\\00_sim\\create_empty.py", line 29, in <module>
     app_launcher = AppLauncher(args_cli)""",
         seen=("isaac-sim/IsaacLab#5994", "isaac-sim/IsaacSim#49", "isaac-sim/IsaacLab#2706"),
+        group=ISAAC,
+    ),
+    Fault(
+        id="isaaclab-missing",
+        title="Isaac Lab is not in the Python that runs this script",
+        patterns=(r"No module named '(?P<what>isaaclab(?:_\w+)?)'",),
+        causes=(
+            "Isaac Lab is installed into one Python, beside Isaac Sim: by `isaaclab.sh --install` "
+            "or by pip. The script was started by another, or Isaac Sim is there and Isaac Lab was "
+            "never installed into it. Before 2.0 its name was omni.isaac.lab."
+        ),
+        fix=(
+            "In its checkout: `./isaaclab.sh --install`, then name that Python: `python` of "
+            "`[runtime.NAME]` is the checkout (with its link _isaac_sim), or the environment it was "
+            "installed into.\n"
+            "Look: `isthmus run sim -- python -m pip list | grep -i isaac`."
+        ),
+        example="""\
+Traceback (most recent call last):
+  File "/home/user/project/train.py", line 3, in <module>
+    from isaaclab.app import AppLauncher
+ModuleNotFoundError: No module named 'isaaclab'""",
         group=ISAAC,
     ),
     Fault(

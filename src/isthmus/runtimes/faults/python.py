@@ -175,8 +175,9 @@ SyntaxError: invalid syntax. Perhaps you forgot a comma?""",
         fix=(
             'Name the version in isthmus.toml: `python = "3.12"` finds pyenv\'s Pythons '
             "without switching.\n"
-            "Or switch it on: `pyenv global 3.12.1`."
+            "Or switch it on: `pyenv global 3.12`."
         ),
+        version="3.12",
         example="""\
 pyenv: python3.12: command not found
 

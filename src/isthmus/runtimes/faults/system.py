@@ -171,17 +171,18 @@ what to change:
         title="one side imported what belongs to the other",
         patterns=(r"ForbiddenImportError",),
         causes=(
-            "`forbid_import` of the runtime, or the guard's own list (omni, isaacsim, carb, pxr), "
-            "names the module. Loading the simulator's modules in the policy's process brings back "
-            "the conflicts that two processes are there to avoid. The message has the chain of "
-            "imports that led to it."
+            "`forbid_import` of the runtime that the message names, or the guard's own list (omni, "
+            "isaacsim, carb, pxr), says that the module belongs to the other side. Loading it here "
+            "brings back the conflicts that two processes are there to avoid. The message has the "
+            "chain of imports that led to it."
         ),
         fix=(
-            "Move the import to the simulator's program, or send what it computes in the "
-            "observation.\n"
+            "Move the import to the program of the other side, and send over the link what is "
+            "needed of it.\n"
             "`isthmus guard check PATHS` finds all such imports, lazy ones too.\n"
-            "If it is meant: take the name out of `forbid_import`."
+            "If it is meant: take the name out of `forbid_import` of `[runtime.NAME]`."
         ),
+        place=r"\((/[^()\n]{1,400}):\d+\)",
         example="""\
 isthmus.errors.ForbiddenImportError: json.tool must not be imported in this process: forbid_import of [runtime.policy] in isthmus.toml forbids json.tool.
   prog.py (/home/user/project/prog.py:1)
