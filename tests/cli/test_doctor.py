@@ -217,3 +217,47 @@ def test_explain_of_nothing(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     assert main(["doctor", "--explain", "-"]) == 2
     assert "expected a traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nosuch.log", "logs/nosuch", "."])
+def test_explain_says_when_there_is_no_such_log(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["doctor", "--explain", name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"isthmus: cannot read {name}: ")
+    assert main(["doctor", "--explain", "ModuleNotFoundError: No module named 'encodings'"]) == 0
+
+
+def test_another_manifest(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(project.parent / "elsewhere")
+    assert main(["doctor", "--manifest", "../project/isthmus.toml"]) == 0
+    assert str(project / "isthmus.toml") in capsys.readouterr().out
+    assert (project / ".isthmus").is_dir()
+    assert main(["run", "--manifest", "../project/isthmus.toml", "--print", "policy", "true"]) == 0
+
+
+def test_an_environment_that_is_not_built_is_told_once_and_is_no_fault(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = '[runtime.policy]\npython = ">=3.10"\nrequirements = ["numpy"]\n'
+    (project / "isthmus.toml").write_text(text, encoding="utf-8")
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "NOTE  runtime policy: the environment is not built yet" in out
+    assert out.count("doctor --fix") == 1
+
+
+def test_lines_of_the_table_are_no_longer_than_they_must_be(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "env" / "bin").mkdir(parents=True)
+    (project / "env" / "pyvenv.cfg").write_text(f"home = {sys.base_prefix}/bin\n")
+    (project / "env" / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+    (project / "isthmus.toml").write_text('[runtime.policy]\npython = "env"\n')
+    main(["doctor"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "  venv " in line]
+    assert line.endswith("  virtual environment env")

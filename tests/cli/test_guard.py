@@ -49,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_findings_are_lines_and_status_1(project: Path, capsys: Capture) -> None:
     assert main(["guard", "check", "."]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "helper.py:4:5: imports omni.usd, which omni forbids, when load is called",
+        "helper.py:4:5: imports omni.usd (forbidden: omni), when load is called",
         "    main.py:1 -> helper.py:4:5 -> omni.usd",
         "sim.py:1:1: imports carb",
         "helper.py:5:5: note: what is imported here is known only when it runs",

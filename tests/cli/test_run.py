@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import pytest
 from isthmus.cli import run as command
 from isthmus.cli.main import command_parser, main
 from isthmus.errors import Error
+from isthmus.runtimes import state as state_module
 from isthmus.runtimes.launch import Launch
 
 PYTHON = sys.executable
@@ -109,7 +109,7 @@ def test_print_says_all_and_starts_nothing(
         f"set      PYTHONPATH={project}/.isthmus/path/",
         "dropped  PYTHONPATH=/other/lib/python3.4\n         import folders",
         "dropped  VIRTUAL_ENV=/other/env\n         a virtual environment",
-        "dropped  PATH=/other/env/bin\n         inside VIRTUAL_ENV=/other/env",
+        "dropped  /other/env/bin, of PATH\n         inside VIRTUAL_ENV=/other/env",
     ):
         assert f"\n{line}" in printed
     assert f":{project}/src\n" in printed
@@ -135,6 +135,19 @@ def test_the_program_runs_in_the_callers_folder(project: Path) -> None:
     done = run_in(project / "src" / "deep", "sim", "--", "python", "-c", program)
     assert (done.stdout, done.stderr) == (f"{project}/src/deep 42\n", "")
     assert (project / ".isthmus" / ".gitignore").read_text() == "*\n"
+
+
+@pytest.mark.parametrize("empty", [{"XDG_CACHE_HOME": "", "HOME": ""}, {"XDG_CACHE_HOME": "c"}])
+def test_a_cache_that_is_no_place_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(state_module, "_registered_home", lambda: str(tmp_path / "home"))
+    monkeypatch.delenv("HOME")
+    for name, value in empty.items():
+        monkeypatch.setenv(name, value)
+    expected = tmp_path / "home" / ".cache" / "isthmus"
+    assert command._of_option(PYTHON, os.environ)[1].root == expected
 
 
 @pytest.mark.parametrize("python", [PYTHON, "{}.{}".format(*sys.version_info[:2])])
@@ -246,8 +259,7 @@ def test_a_checkout_without_an_environment_takes_what_is_on_path(tmp_path: Path)
             check=False,
         )
 
-    (tools / "readlink").symlink_to(shutil.which("readlink") or "missing")
-    done = version("exit 1", "exit 127")
+    done = version("exit 1", "exit 127")  # neither is there a readlink on PATH
     assert done.returncode == 2
     assert done.stderr == "isthmus: expected a Python >= 3.10 on PATH, found none\n"
     done = version("exit 1", "exit 127", f'exec {PYTHON} "$@"')

@@ -63,12 +63,12 @@ def test_variables_of_one_program_are_one_entry() -> None:
 
 
 def test_faults_come_with_what_was_seen_and_what_to_do() -> None:
-    found = finding("environment-not-built", "runtime sim", ["there is none"])
+    found = finding("environment-stale", "runtime sim", ["there is none"])
     text = screen(replace(HEALTHY, findings=(found,)))
-    assert "FAULT  runtime sim: the environment is not built yet" in text
+    assert "FAULT  runtime sim: the environment is not what its lock says" in text
     assert "isthmus run sim -- ..." in text
     assert "    there is none\n" in text
-    assert text.endswith("  `isthmus doctor --fix` does it.")
+    assert text.count("isthmus doctor --fix") == 1
 
 
 def test_what_was_done_is_said() -> None:

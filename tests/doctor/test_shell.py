@@ -184,7 +184,7 @@ def test_isaac_sims_script_sourced_in_the_shell(
 
     path = os.pathsep.join(map(str, isaac.pythonpath))
     report = two_sides.diagnose(PYTHONPATH=path, ISAAC_PATH=str(isaac.root))
-    assert faults(report) == ["foreign-stdlib"]
+    assert faults(report) == ["foreign-stdlib", "no-numpy"]
     found = only(report, "foreign-stdlib")
     broken = [line for line in found.evidence if line.startswith("breaks ")]
     assert [line.split()[1] for line in broken] == ["policy"]

@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isthmus.cli.manifest_option import add_manifest
 from isthmus.errors import Error, ManifestError
 
 if TYPE_CHECKING:
@@ -30,11 +32,14 @@ __all__ = ["configure", "run"]
 EXIT_HEALTHY, EXIT_FAULTS = 0, 1
 EXIT_EXPLAINED, EXIT_UNKNOWN = 0, 1  # as grep: found, or not
 
+# A word with a suffix or a folder in it, such as run.log or logs/sim; no message is so short.
+_FILE_NAME = re.compile(r"[^\s:'\"]*(?:/[^\s:'\"]+|\.(?:log|txt|out|err))")
 _MAX_TEXT = 256 << 20  # characters of a log that are read
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    add_manifest(parser)
     parser.add_argument(
         "--fix",
         action="store_true",
@@ -59,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Diagnose, or explain; the exit status."""
     if args.explain is not None:
         return _explain(args.explain, as_json=args.json, quiet=args.quiet)
-    report = _diagnosed(fix=args.fix)
+    report = _diagnosed(args.manifest, fix=args.fix)
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
     elif args.quiet:
@@ -76,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_HEALTHY if report.is_healthy else EXIT_FAULTS
 
 
-def _diagnosed(*, fix: bool) -> Report:
+def _diagnosed(path: Path | None, *, fix: bool) -> Report:
     from isthmus.doctor.diagnosis import diagnose
 
-    manifest, state = _project()
+    manifest, state = _project(path)
     report = diagnose(manifest, state, os.environ, say=_say)
     if not fix:
         return report
@@ -89,17 +94,17 @@ def _diagnosed(*, fix: bool) -> Report:
     return replace(diagnose(manifest, state, os.environ, say=_say), done=tuple(done))
 
 
-def _project() -> tuple[Manifest | None, StateFolder]:
+def _project(path: Path | None) -> tuple[Manifest | None, StateFolder]:
     """Find the project of the current folder; without one, answers are kept in the user's cache."""
     from isthmus.runtimes.manifest import find_manifest, load_manifest
     from isthmus.runtimes.state import StateFolder
 
     try:
-        path = find_manifest(Path.cwd())
+        path = find_manifest(Path.cwd()) if path is None else path
     except ManifestError:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        return None, StateFolder(Path(home) / "isthmus")
-    return load_manifest(path, os.environ), StateFolder.beside(path.parent)
+        return None, StateFolder.of_user(os.environ)
+    manifest = load_manifest(path, os.environ)
+    return manifest, StateFolder.beside(manifest.folder)
 
 
 def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
@@ -107,7 +112,7 @@ def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
 
     if text == "-":
         text = sys.stdin.buffer.read(_MAX_TEXT).decode("utf-8", "replace")
-    elif "\n" not in text and os.path.isfile(text):
+    elif _names_a_file(text):
         text = _read(Path(text))
     if not text.strip():
         raise Error("expected a traceback or log after --explain or on standard input, got nothing")
@@ -119,6 +124,11 @@ def _explain(text: str, *, as_json: bool, quiet: bool) -> int:
 
         print(explained(matches))
     return EXIT_EXPLAINED if matches else EXIT_UNKNOWN
+
+
+def _names_a_file(text: str) -> bool:
+    """Tell the name of a log from a line of one; one that leads nowhere is read, and fails."""
+    return "\n" not in text and (os.path.lexists(text) or _FILE_NAME.fullmatch(text) is not None)
 
 
 def _read(file: Path) -> str:
@@ -142,7 +152,7 @@ def _entry(match: object) -> dict[str, object]:
         "frame": match.frame,
         "count": match.count,
         "causes": match.fault.causes,
-        "fix": match.fault.fix.splitlines(),
+        "fix": match.fix.splitlines(),
     }
 
 

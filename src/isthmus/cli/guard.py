@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import ManifestError
 from ..guard.hook import DEFAULT_FORBIDDEN, VARIABLE, checked_name, source_of
 from ..runtimes.manifest import find_manifest, load_manifest
+from .manifest_option import add_manifest
 
 if TYPE_CHECKING:
     from ..guard.scan import Finding, Report
@@ -46,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a module that must not be imported, nor what is below it; any number of times; "
         f"default {', '.join(DEFAULT_FORBIDDEN)}",
     )  # fmt: skip
+    add_manifest(check)
     add("--runtime", metavar="NAME", help="take forbid_import of this runtime from isthmus.toml")
     add(
         "--entry", action="append", default=[], metavar="FILE",
@@ -81,12 +83,12 @@ def _check(args: argparse.Namespace) -> int:
 def _forbidden(args: argparse.Namespace) -> tuple[str, ...]:
     names = list(args.forbid)
     if args.runtime is not None:
-        names += _of_runtime(args.runtime)
+        names += _of_runtime(args.runtime, args.manifest)
     return tuple(dict.fromkeys(names)) or DEFAULT_FORBIDDEN
 
 
-def _of_runtime(name: str) -> tuple[str, ...]:
-    manifest = load_manifest(find_manifest(Path.cwd()), os.environ)
+def _of_runtime(name: str, path: Path | None) -> tuple[str, ...]:
+    manifest = load_manifest(path or find_manifest(Path.cwd()), os.environ)
     runtime = manifest.runtimes.get(name)
     if runtime is None:
         known = ", ".join(manifest.runtimes) or "none"
@@ -120,7 +122,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _of_finding(finding: Finding) -> Iterator[str]:
-    below = "" if finding.module == finding.rule else f", which {finding.rule} forbids"
+    below = "" if finding.module == finding.rule else f" (forbidden: {finding.rule})"
     when = f", when {finding.function} is called" if finding.function else ""
     yield f"{finding.place}: imports {finding.module}{below}{when}"
     if finding.importers:

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from isthmus.cli.manifest_option import add_manifest
 from isthmus.errors import Error, ManifestError
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ __all__ = ["configure", "run"]
 EXIT_NOT_EXECUTABLE = 126  # these two as every shell
 EXIT_NOT_FOUND = 127
 
-# Python ignores these for itself, and an exec'd program would inherit that.
+# Python ignores these for itself, and an exec'd program would inherit that. Whether the caller had
+# ignored one as well is known to nobody by then: it is not ignored in the program.
 _PYTHON_IGNORES = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 
 _USAGE = "isthmus run NAME -- COMMAND, or isthmus run --python PATH_OR_RANGE -- COMMAND"
@@ -41,9 +43,10 @@ _USAGE = "isthmus run NAME -- COMMAND, or isthmus run --python PATH_OR_RANGE -- 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.usage = (
-        "isthmus run [--print] NAME -- COMMAND [ARGS...]\n"
+        "isthmus run [--manifest FILE] [--print] NAME -- COMMAND [ARGS...]\n"
         "       isthmus run [--print] --python PATH_OR_RANGE -- COMMAND [ARGS...]"
     )
+    add_manifest(parser)
     parser.add_argument(
         "--python",
         metavar="PATH_OR_RANGE",
@@ -70,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     name, command = split_words(args.words, named=args.python is None)
     if args.python is None:
-        runtime, state = _of_manifest(name, os.environ)
+        runtime, state = _of_manifest(name, args.manifest, os.environ)
     else:
         runtime, state = _of_option(args.python, os.environ)
     launch = prepare(runtime, command, state, os.environ, _say, cwd=_here())
@@ -106,11 +109,13 @@ def split_words(words: Sequence[str], *, named: bool) -> tuple[str, list[str]]:
     return name, rest
 
 
-def _of_manifest(name: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings, StateFolder]:
+def _of_manifest(
+    name: str, path: Path | None, environ: Mapping[str, str]
+) -> tuple[RuntimeSettings, StateFolder]:
     from isthmus.runtimes.manifest import find_manifest, load_manifest
     from isthmus.runtimes.state import StateFolder
 
-    manifest = load_manifest(find_manifest(_here()), environ)
+    manifest = load_manifest(path or find_manifest(_here()), environ)
     if name not in manifest.runtimes:
         import difflib
 
@@ -129,9 +134,8 @@ def _of_option(python: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
     # Programs are kept apart by what they start, and a relative path is another one elsewhere.
     place = os.fsencode(python if os.path.isabs(python) else f"{_here()}\0{python}")
     name = f"python-{hashlib.sha256(place).hexdigest()[:8]}"
-    home = environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     runtime = RuntimeSettings(name, (python,), folder=_here(), where="--python")
-    return runtime, StateFolder(Path(home) / "isthmus")
+    return runtime, StateFolder.of_user(environ)
 
 
 def _here() -> Path:
@@ -145,6 +149,8 @@ def description(launch: Launch, environ: Mapping[str, str]) -> str:
     """Say what would be started: arguments, and how its variables differ from the caller's."""
     import shlex
 
+    from isthmus.runtimes.cleaning import LIST_VARIABLES
+
     lines = [f"start    {shlex.join([os.fspath(launch.executable), *launch.argv[1:]])}"]
     if launch.examination is not None:
         found = launch.examination
@@ -155,7 +161,13 @@ def description(launch: Launch, environ: Mapping[str, str]) -> str:
         for name, value in sorted(launch.environ.items())
         if environ.get(name) != value
     ]
-    lines += [f"dropped  {each.name}={each.value}\n         {each.why}" for each in launch.dropped]
+    for each in launch.dropped:
+        what = (
+            f"{each.value}, of {each.name}"
+            if each.name in LIST_VARIABLES
+            else (f"{each.name}={each.value}")
+        )
+        lines.append(f"dropped  {what}\n         {each.why}")
     return "\n".join(lines)
 
 

@@ -74,7 +74,8 @@ def inspect(
         return Subject(settings, facts, (finding("state-unwritable", where, [evidence]),))
     except EnvironmentSetupError as error:
         kind = _why_missing(state, str(error))
-        return Subject(settings, facts, (finding(kind, where, [str(error)]),))
+        # How it is built, the finding says by itself.
+        return Subject(settings, facts, (finding(kind, where, [str(error).split(": `")[0]]),))
     located, child = around.located, around.environ
     outdated = [line for line in said if "out of date" in line]
     findings = _outdated(settings, state, where, outdated)

@@ -106,8 +106,9 @@ KINDS: dict[str, Kind] = {
     ),
     "environment-not-built": Kind(
         "the environment of a runtime is not built yet",
-        "The first start in it builds it, which takes a while and needs the package index.",
-        "`isthmus doctor --fix`, or any `isthmus run NAME -- ...`.",
+        "Nothing: the first start builds it, which takes a while and needs the package index.",
+        "`isthmus doctor --fix` builds it now, any `isthmus run NAME -- ...` when it starts.",
+        level=NOTE,
         mends=True,
     ),
     "environment-stale": Kind(

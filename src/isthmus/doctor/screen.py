@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -50,12 +51,12 @@ def explained(matches: Sequence[Match]) -> str:
     first, *others = matches
     lines = [f"{first.fault.title}  [{first.fault.id}]", *_where(first)]
     lines += ["", *_wrapped(first.fault.causes, ""), "", "what to do:"]
-    lines += [line for step in first.fault.fix.splitlines() for line in _wrapped(step, "  - ")]
+    lines += [line for step in first.fix.splitlines() for line in _wrapped(step, "  - ")]
     if first.fault.seen:
         lines.append(f"  seen in: {', '.join(first.fault.seen)}")
     for each in others:
         lines += ["", f"also: {each.fault.title}  [{each.fault.id}]", *_where(each)]
-        lines += _wrapped(each.fault.fix.splitlines()[0], "  - ")
+        lines += _wrapped(each.fix.splitlines()[0], "  - ")
     return "\n".join(lines)
 
 
@@ -68,21 +69,41 @@ def _where(match: Match) -> Iterator[str]:
 
 def _runtimes(report: Report) -> Iterator[str]:
     yield f"project  {report.manifest or 'none: this shell and its Pythons'}"
-    rows = [_runtime(each) for each in report.runtimes]
+    unbuilt = {each.where for each in report.findings if each.id == "environment-not-built"}
+    rows = [
+        _runtime(each, os.path.dirname(report.manifest), f"runtime {each.name}" in unbuilt)
+        for each in report.runtimes
+    ]
     yield from _table(("runtime", "python", "numpy", "kind", "shared memory", "from"), rows)
 
 
-def _runtime(facts: RuntimeFacts) -> tuple[str, ...]:
+def _runtime(facts: RuntimeFacts, folder: str, unbuilt: bool) -> tuple[str, ...]:
     if not facts.python:
-        return (facts.name, "-", "-", "-", "-", "not there, see below")
+        where = "not built yet" if unbuilt else "not there, see below"
+        return (facts.name, "-", "-", "-", "-", where)
     return (
         facts.name,
         facts.version or "no answer",
         facts.numpy or "-",
         facts.kind,
         _memory(facts),
-        f"{facts.python} ({facts.origin})",
+        _from(facts, folder),
     )
+
+
+def _from(facts: RuntimeFacts, folder: str) -> str:
+    """Say which interpreter it is, in paths as a person in the project would write them."""
+    python, origin = (_nearer(text, folder) for text in (facts.python, facts.origin))
+    # Where the reason is the environment's own folder, its interpreter says nothing more.
+    inside = os.path.dirname(os.path.dirname(python))
+    return origin if inside and origin.endswith(f" {inside}") else f"{python} ({origin})"
+
+
+def _nearer(text: str, folder: str) -> str:
+    for place, short in ((folder, ""), (os.path.expanduser("~"), "~/")):
+        if place.strip("/"):
+            text = text.replace(f"{place.rstrip('/')}/", short)
+    return text
 
 
 def _memory(facts: RuntimeFacts) -> str:
@@ -142,8 +163,6 @@ def _finding(finding: Finding) -> Iterator[str]:
     yield from _wrapped(f"breaks: {finding.breaks}", "  ")
     for step in finding.fix:
         yield from _wrapped(step, "  - ")
-    if finding.mends:
-        yield "  `isthmus doctor --fix` does it."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def download_python(
     request = ",".join(one.text for one in wanted if one.text)
     say(f"no Python {request} on this machine: asking uv for one")
     settings = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "UV_PYTHON_INSTALL_BIN": "0"}
-    command = [os.fspath(uv), "python", "install", "--quiet", request]
+    command = [os.fspath(uv), "python", "install", request]
     run_tool(command, {**clean_environ(environ), **settings})
 
 
