@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.doctor.kinds import KINDS
+from isthmus.doctor.kinds import KINDS, finding
 from isthmus.runtimes.faults import FAULTS, explain
 from isthmus.runtimes.manifest import load_manifest
 from isthmus.runtimes.plan import plan
@@ -42,6 +42,19 @@ def test_the_faults_that_pages_name_are_those_of_the_doctor() -> None:
     ]
     assert len(named) > 15
     assert set(named) <= set(KINDS)
+
+
+def test_what_pages_show_of_the_doctor_is_what_it_says() -> None:
+    shown = [
+        line
+        for page in sorted((ROOT / "docs" / "howto").glob("*.md"))
+        for line in re.findall(r"^(?:FAULT|NOTE)  .*$", page.read_text("utf-8"), re.M)
+    ]
+    assert shown
+    for line in shown:
+        level, where, title, kind = re.fullmatch(r"(\w+)  (.*?): (.*)  \[(.*)\]", line).groups()  # type: ignore[union-attr]
+        found = finding(kind, where, ["evidence"])
+        assert (found.level.upper(), found.title) == (level, title)
 
 
 def test_what_pages_quote_from_a_log_is_explained_as_they_say() -> None:
