@@ -120,3 +120,14 @@ def test_without_a_script_its_usage(run: Run, fake_isaac: FakeIsaac) -> None:
     done = run({"ISAAC_SIM_ROOT": str(fake_isaac.root)})
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: ISAAC_SIM_ROOT=")
+
+
+def test_a_folder_without_isaac_sim_is_said_in_words_of_what_was_typed(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run({"ISAAC_SIM_ROOT": str(tmp_path / "empty")}, "tool.py")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f'isthmus: --python "{tmp_path}/empty": it is a folder that holds'
+    )
