@@ -14,7 +14,9 @@ from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes import Environment, examine_program
 from isthmus.runtimes import examine as examine_module
 from isthmus.runtimes.examine import Examination, examine
+from isthmus.runtimes.launch import complaints
 from isthmus.runtimes.locate import Located
+from isthmus.runtimes.settings import RuntimeSettings
 
 CLEAN = {
     name: value
@@ -264,6 +266,83 @@ def test_an_answer_is_kept_until_something_it_depends_on_changes(
     (hook / "sitecustomize.py").write_text(text + "# another\n")
     assert count(cache, runs, given) == 8
     assert look({"RUNS": str(runs), **given}, cache=cache) == look({"RUNS": str(runs), **given})
+
+
+def test_a_module_that_was_imported_is_imported_again_when_it_changes(
+    tmp_path: Path, hook: Path
+) -> None:
+    cache, runs = tmp_path / "cache", tmp_path / "runs"
+    package = tmp_path / "packages" / "wanted" / "space"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("import wanted.space.inner, lazy")
+    (package / "inner.py").write_text("")
+    (tmp_path / "packages" / "lazy.py").write_text(
+        "import sys, types\n"
+        "class Lazy(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        "        raise SystemError(name)\n"
+        "sys.modules['later'] = Lazy('later')\n"
+    )
+    given = {"PYTHONPATH": f"{hook}:{tmp_path / 'packages'}"}
+    asked = {"must_import": ("wanted",)}
+    assert count(cache, runs, given, **asked) == 1
+    assert count(cache, runs, given, **asked) == 1
+    (package / "inner.py").write_text("changed = True")
+    assert count(cache, runs, given, **asked) == 2
+    (package.parent / "__init__.py").write_text("")
+    assert count(cache, runs, given, **asked) == 3
+    (package.parent / "__init__.py").write_text("import no_such_thing")
+    assert count(cache, runs, given, **asked) == 4
+    assert "no_such_thing" in look({**given, "RUNS": str(runs)}, **asked).failed_imports["wanted"]  # type: ignore[arg-type]
+
+
+def test_what_a_module_may_read_is_part_of_the_question(tmp_path: Path, hook: Path) -> None:
+    cache, runs = tmp_path / "cache", tmp_path / "runs"
+    (hook / "licensed.py").write_text("import os; os.environ['ACCEPT_LICENCE']")
+    given, asked = {"PYTHONPATH": str(hook)}, {"must_import": ("licensed",)}
+    accepted = {**given, "ACCEPT_LICENCE": "yes"}
+    assert count(cache, runs, accepted, **asked) == 1
+    assert count(cache, runs, given, **asked) == 2
+    another = {"SHLVL": "9", "ISTHMUS_PROCESS": "sim", "SSH_TTY": "/dev/pts/9", "TMUX": "x"}
+    assert count(cache, runs, {**accepted, **another}, **asked) == 2
+    assert count(cache, runs, {**accepted, "DISPLAY": ":9"}, **asked) == 3
+
+
+def test_the_oldest_answers_go(tmp_path: Path, hook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, runs = tmp_path / "cache", tmp_path / "runs"
+    cache.mkdir()
+    (cache / "interpreters.json").write_text("{}")
+    monkeypatch.setattr(examine_module, "_MOST_KEPT", 2)
+    for each in ("one", "two", "three"):
+        before = set(cache.iterdir())
+        count(cache, runs, {"PYTHONPATH": str(hook), "LD_BIND_NOW": each})
+        (made,) = set(cache.iterdir()) - before
+        os.utime(made, ns=(len(before), len(before)))
+    assert len(os.listdir(cache)) == 3
+    assert (cache / "interpreters.json").exists()
+    assert count(cache, runs, {"PYTHONPATH": str(hook), "LD_BIND_NOW": "three"}) == 3
+    assert count(cache, runs, {"PYTHONPATH": str(hook), "LD_BIND_NOW": "one"}) == 4
+
+
+OLD = sorted(
+    path
+    for minor in ("2.7", "3.4", "3.6", "3.7", "3.8", "3.9")
+    for place in (Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions",)
+    for path in place.glob(f"{minor}.*/bin/python{minor}")
+)
+
+
+@pytest.mark.parametrize("python", OLD or [None], ids=lambda path: getattr(path, "name", "none"))
+def test_a_python_that_is_too_old_says_so(tmp_path: Path, python: Path | None) -> None:
+    if python is None:
+        pytest.skip("no old Python in pyenv's folder")
+    found = look(python=python, must_import=("json",), cache=tmp_path)
+    assert f"python{found.minor}" == python.name
+    assert found.is_good
+    runtime = RuntimeSettings("sim", ("whatever",))
+    assert complaints(runtime, found) == [
+        f"isthmus needs Python >=3.10, and this is {found.version}"
+    ]
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"format": 1}', "nonsense"])

@@ -1,8 +1,10 @@
 """Run an interpreter once, in the environment its program will get, and hear what it is.
 
 The answer is kept as long as nothing it depends on changed: the interpreter, `pyvenv.cfg`, each
-folder of its import path, the variables that steer Python and the loader, and what was asked. Only
-a good answer is kept, so that whoever mends something need not tell us.
+folder of its import path, the variables that steer Python and the loader, and what was asked. Where
+modules were imported, all the files that were loaded count as well, and all variables but those
+that differ from one terminal to the next: a module may read any. Only a good answer is kept, so
+that whoever mends something need not tell us.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -33,9 +36,38 @@ _MARK = "--isthmus-examination--"  # as in examine_program
 _TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
 _PATIENCE = 2.0  # seconds until a person is told what they wait for
 _LAST_LINES = 20
-_FORMAT = 1
-# What steers a Python and its libraries; the rest of an environment does not change the answer.
+_FORMAT = 2
+_KEPT = re.compile(r"[0-9a-f]{32}\.json")
+_MOST_KEPT = 100  # answers, before the oldest is removed
+# What steers a Python and its libraries; the rest of an environment does not change the answer,
+# unless modules are imported.
 _STEERING = ("PYTHON", "LD_")
+# What differs from one terminal, session or start to the next, and changes no import.
+_VOLATILE = re.compile(
+    r"_|SHLVL|PWD|OLDPWD|TERM|COLORTERM|COLUMNS|LINES|WINDOWID|WINDOW|STY|PS[1-4]|PROMPT_.*"
+    r"|ISTHMUS_(RUN_ID|RUN_DIR|PROCESS)|(TERM|TMUX|SSH|VTE|GNOME_TERMINAL|KONSOLE|KITTY|ITERM|WT)_.*"
+    r"|TMUX|VSCODE_.*|XDG_(SESSION_.*|SEAT|VTNR)|DBUS_SESSION_BUS_ADDRESS|DESKTOP_STARTUP_ID"
+    r"|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MAKEFLAGS|MAKELEVEL|MFLAGS|LS_COLORS|LESS.*|HIST.*"
+    r"|PYTEST_CURRENT_TEST"
+)
+
+# What every Python understands: `examine_program` needs 3.7. It says just enough to be refused.
+_ENTRY = """
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+if sys.version_info < (3, 7):
+    import json, platform
+    none = ("sys_path", "foreign", "present_forbidden", "loaded")
+    print("\\n%sanswer %s" % (sys.argv[3], json.dumps(dict(
+        dict.fromkeys(none, []),
+        python=sys.executable, version=".".join(map(str, sys.version_info[:3])),
+        implementation=platform.python_implementation().lower(), soabi="", numpy="", isthmus="",
+        prefix=sys.prefix, base_prefix=getattr(sys, "base_prefix", sys.prefix), user_site=False,
+        packages={}, failed_imports={}, abilities=dict(memfd="", eventfd=False, pidfd=False),
+    ))))
+else:
+    exec(sys.argv[2])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +169,9 @@ def examine(
     answer = _ask(located, environ, program, asked, say)
     examination = _understood(answer)
     if kept is not None and examination.is_good:
-        identities = _identities(_watched(located.python, answer))
         with suppress(OSError):  # a full disk costs the next start its speed, not this one its run
-            write_facts(kept, {"format": _FORMAT, "identities": identities, "answer": answer})
+            write_facts(kept, _entry(located, answer))
+            _remove_oldest(kept.parent)
     return examination
 
 
@@ -151,7 +183,8 @@ def _understood(answer: Mapping[str, Any]) -> Examination:
     """
     lists = {name: tuple(answer[name]) for name in ("sys_path", "present_forbidden")}
     foreign = tuple(Foreign(path, why) for path, why in answer["foreign"])
-    return Examination(**{**answer, **lists, "foreign": foreign})
+    facts = {name: value for name, value in answer.items() if name != "loaded"}
+    return Examination(**{**facts, **lists, "foreign": foreign})
 
 
 def _ask(
@@ -163,7 +196,7 @@ def _ask(
 ) -> Mapping[str, Any]:
     # Files, not pipes: what an import leaves running may hold on to them; we do not wait for it.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _start(located, ["-c", program, asked], environ, out, err)
+        process = _start(located, ["-c", _ENTRY, asked, program, _MARK], environ, out, err)
         try:
             in_time = _await(process, located, say)
         finally:
@@ -254,10 +287,32 @@ def _indented(text: str) -> str:
 
 
 def _key(located: Located, environ: Mapping[str, str], asked: str, program: str) -> str:
-    steering = {name: value for name, value in environ.items() if name.startswith(_STEERING)}
-    steering |= {name: environ.get(name, "") for name in located.environ}
-    what = [os.fspath(located.python), sorted(steering.items()), asked, program]
+    if json.loads(asked)["must_import"]:
+        counts = {name: value for name, value in environ.items() if not _VOLATILE.fullmatch(name)}
+    else:
+        counts = {name: value for name, value in environ.items() if name.startswith(_STEERING)}
+    counts |= {name: environ.get(name, "") for name in located.environ}
+    what = [os.fspath(located.python), sorted(counts.items()), asked, _ENTRY, program]
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _entry(located: Located, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what is kept of an answer."""
+    return {
+        "format": _FORMAT,
+        "identities": _identities(_watched(located.python, answer)),
+        "loaded": _changes(answer["loaded"]),
+        "answer": {**answer, "loaded": []},
+    }
+
+
+def _remove_oldest(cache: Path) -> None:
+    """Keep no more answers than are of use: each terminal may have had its own."""
+    names = [name for name in os.listdir(cache) if _KEPT.fullmatch(name)]
+    if len(names) > _MOST_KEPT:
+        paths = sorted((cache / name for name in names), key=os.path.getmtime)
+        for path in paths[:-_MOST_KEPT]:
+            path.unlink(missing_ok=True)
 
 
 def _watched(python: Path, answer: Mapping[str, Any]) -> list[str]:
@@ -278,12 +333,26 @@ def _identities(paths: Iterable[str]) -> dict[str, list[Any] | None]:
     return {path: identity(Path(path)) for path in paths}
 
 
+def _changes(files: Iterable[str]) -> dict[str, list[int] | None]:
+    """Say of many files what changes when they do; cheaper than `identity`."""
+    changes: dict[str, list[int] | None] = {}
+    for file in files:
+        try:
+            found = os.stat(file)
+            changes[file] = [found.st_size, found.st_mtime_ns]
+        except OSError:  # as of one inside an archive, which is watched itself
+            changes[file] = None
+    return changes
+
+
 def _read(kept: Path) -> Examination | None:
     """Read what was answered before; None if that is nothing, torn, or no longer true."""
     entry = read_facts(kept)
     try:
         identities = entry["identities"]
         if entry["format"] != _FORMAT or identities != _identities(identities):
+            return None
+        if entry["loaded"] != _changes(entry["loaded"]):
             return None
         return _understood(entry["answer"])
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -1,7 +1,8 @@
 """What an interpreter is asked: `examine` runs this text in it with `-c`, and reads what it prints.
 
-It runs in whatever Python it is given, so it imports nothing of ours and little else, and its
-syntax is old. Its answer stands between marks, for a site's start-up files may print too.
+It runs in whatever Python of at least 3.7 it is given, so it imports nothing of ours and little
+else, and its syntax is old; for those that are older still, `examine` has a shorter text. Its
+answer stands between marks, for a site's start-up files may print too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import re
 import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
-from typing import Any, Iterator  # noqa: UP035 - the other place is not there in old Pythons
+from typing import Any, Collection, Iterator  # noqa: UP035 - the other place is not there in old Pythons
 
 MARK = "--isthmus-examination--"
 
@@ -62,6 +63,23 @@ def try_imports(names: list[str], tell: Any) -> dict[str, str]:
         except BaseException as error:  # also SystemExit: a module may refuse by leaving
             failed[name] = "".join(traceback.format_exception_only(type(error), error)).strip()
     return failed
+
+
+def loaded_files(before: Collection[str]) -> list[str]:
+    """List the files, and of a package without one the folders, that were imported since.
+
+    Args:
+        before: the names of the modules that were there.
+    """
+    found: dict[str, None] = {}
+    for name, module in list(sys.modules.items()):
+        # By its own dictionary: asking a lazy module for anything would load it.
+        facts = getattr(module, "__dict__", {}) if name not in before else {}
+        places = [facts.get("__file__")]
+        if places == [None]:
+            places = list(facts.get("__path__") or ())
+        found.update((place, None) for place in places if isinstance(place, str))
+    return list(found)
 
 
 def is_present(name: str) -> bool:
@@ -219,7 +237,9 @@ def main() -> None:
 
     answer = look()
     answer["present_forbidden"] = [name for name in asked["forbid_import"] if is_present(name)]
+    before = set(sys.modules)
     answer["failed_imports"] = try_imports(asked["must_import"], tell)
+    answer["loaded"] = loaded_files(before)
     sys.stdout.flush()
     sys.stderr.flush()
     with os.fdopen(report, "w", encoding="ascii") as file:
