@@ -43,6 +43,8 @@ def test_a_state_folder_that_cannot_be_written(
     project.write(f'[runtime.sim]\npython = "{newest_python.python}"')
     found = only(project.diagnose(), "state-unwritable")
     assert str(project.state.root) in found.evidence[0]
+    project.write('[runtime.sim]\npython = ">=3.10"')
+    assert only(project.diagnose(), "state-unwritable").where == "runtime sim"
 
 
 def test_an_interpreter_that_dies(project: Project, only: Only) -> None:

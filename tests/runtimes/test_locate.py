@@ -94,7 +94,8 @@ class TestPaths:
 
     def test_a_project_that_may_not_be_written_is_said(self, machine: Machine) -> None:
         machine.state = StateFolder(Path("/proc/isthmus"))
-        assert machine.refusal("3.11").startswith("[runtime.sim] [Errno ")
+        expected = "[runtime.sim] expected to write into /proc/isthmus, got: "
+        assert machine.refusal("3.11").startswith(expected)
 
     def test_a_name_is_looked_up_on_path(self, machine: Machine) -> None:
         python = executable(machine.bin / "mypython", "#!/bin/sh\n")
@@ -184,6 +185,12 @@ class TestWords:
         (folder / "bin" / "python").unlink()
         said = machine.refusal("env", where="isthmus.toml:7")
         assert said.startswith("isthmus.toml:7: [runtime.sim] the virtual environment")
+
+    def test_a_missing_file_of_requirements_says_whose_it_is(self, machine: Machine) -> None:
+        machine.pyenv("3.11.7")
+        file = machine.project / "no.txt"
+        said = machine.refusal("3.11", requirements=file, where="isthmus.toml:7")
+        assert said.startswith("isthmus.toml:7: [runtime.sim] requirements: cannot read ")
 
 
 class TestAlternatives:

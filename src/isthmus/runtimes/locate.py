@@ -87,7 +87,7 @@ def locate(
     try:
         return search.run()
     except OSError as error:  # a folder that may not be read or written
-        raise EnvironmentSetupError(f"{runtime.called} {error}") from error
+        raise EnvironmentSetupError(f"{runtime.called} {_unusable(error, state)}") from error
 
 
 class _Search:
@@ -280,6 +280,15 @@ def _nothing_there(runtime: RuntimeSettings, reasons: Mapping[str, str]) -> str:
         return f"{runtime.called}{key}{' =' if key else ''} {json.dumps(text)}: {reason}"
     listed = "".join(f"\n  {json.dumps(text)}: {reason}" for text, reason in reasons.items())
     return f"{runtime.called}{key}: none of the {len(reasons)} is there:{listed}"
+
+
+def _unusable(error: OSError, state: StateFolder) -> str:
+    if str(error.filename).startswith(os.fspath(state.root)):
+        return (
+            f"expected to write into {state.root}, got: {error.strerror}; make the folder "
+            "writable, or a link to a folder that is"
+        )
+    return str(error)
 
 
 def _hint(text: str) -> str:
