@@ -100,6 +100,24 @@ def test_a_changed_lock_changes_the_packages_only(setup: Setup) -> None:
     assert setup.ensure() == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["-r more/other.txt", "--requirement=more/other.txt  # why", "-c more/other.txt", "-r more"],
+)
+def test_a_changed_file_that_a_lock_includes_changes_the_packages(setup: Setup, line: str) -> None:
+    more = setup.lock.with_name("more")
+    more.mkdir()
+    for name in ("other.txt", "deeper.txt"):
+        (more / name).write_text("-r deeper.txt\n-r ../numpy2.txt\n")  # round and round
+    setup.lock.write_text(f"numpy==2.2.6\n{line}\n")
+    setup.ensure()
+    assert setup.ensure() == []
+    for name in ("other.txt", "deeper.txt"):
+        (more / name).write_text((more / name).read_text() + "six==1.0\n")
+        assert setup.ensure() == ([] if line == "-r more" else ["install numpy2"])
+        assert setup.ensure() == []
+
+
 def test_another_python_builds_anew(setup: Setup) -> None:
     setup.ensure(micro=7)
     assert setup.ensure(micro=9) == ["create 3.11", "install numpy2"]

@@ -332,6 +332,29 @@ class TestRequirements:
             read_requirements((line,), tmp_path)
 
     @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ("six --hash=sha256:00", "has --hash, .* write a lock"),
+            ("six==1.0 \\\n    --hash=sha256:00", "has --hash, .* write a lock"),
+            ("--require-hashes", "has --require-hashes"),
+            ("six --config-settings=a=b", "has --config-settings, .* write a lock"),
+            ("six -C a=b", "has -C"),
+            ("--index-url https://example.org", "has --index-url, .*UV_INDEX"),
+            ("-f https://example.org", "has -f, "),
+        ],
+    )
+    def test_options_that_a_lock_cannot_keep(self, tmp_path: Path, line: str, says: str) -> None:
+        file = tmp_path / "sim.in"
+        file.write_text(f"numpy\n{line}\n", encoding="utf-8")
+        for given in (file, tuple(line.split("\n"))):
+            with pytest.raises(EnvironmentSetupError, match=says):
+                read_requirements(given, tmp_path)
+
+    def test_options_that_it_need_not_keep_pass(self, tmp_path: Path) -> None:
+        lines = ("--pre", "six[a-b]>=1 ; python_version >= '3.11'", "x--y-i", "a -- b")
+        assert read_requirements(lines, tmp_path).text.splitlines() == list(lines)
+
+    @pytest.mark.parametrize(
         "line", ["pkg @ https://example.org/pkg-1.0-py3-none-any.whl", "pkg[extra]~=1.0", "a.b"]
     )
     def test_packages_from_elsewhere_are_not(self, tmp_path: Path, line: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,10 @@ from isthmus.runtimes.making.installers import Installer, Say, python_of, run_to
 
 STAMP = "isthmus-environment.json"
 _STAMP_VERSION = 1
+_INCLUDES = re.compile(
+    r"^[ \t]*(?:-r|--requirement|-c|--constraint)[ =]?[ \t]*(\S.*?)[ \t]*(?:[ \t]#.*)?$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +149,27 @@ def _stamp_for(spec: EnvironmentSpec, interpreter: Interpreter) -> _Stamp:
         interpreter=str(interpreter.path),
         version=".".join(map(str, interpreter.version)),
         lock=spec.lock.stem,
-        lock_sha256=hashlib.sha256(spec.lock.read_bytes()).hexdigest(),
+        lock_sha256=_digest(spec.lock),
         source="" if spec.source is None else str(spec.source.resolve()),
     )
+
+
+def _digest(lock: Path) -> str:
+    """Say what a lock and the files it includes hold; one that is missing is its tool's to name."""
+    digest = hashlib.sha256(lock.read_bytes())
+    seen, unread = {lock}, _included(lock)
+    while unread:
+        file = unread.pop()
+        if file not in seen and os.path.isfile(file):
+            digest.update(b"\0" + file.read_bytes())
+            unread += _included(file)
+        seen.add(file)
+    return digest.hexdigest()
+
+
+def _included(file: Path) -> list[Path]:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return [file.parent / name for name in _INCLUDES.findall(text)]
 
 
 def missing_from(folder: Path) -> list[str]:

@@ -29,6 +29,28 @@ _CONSTRAINT = re.compile(r"(-c|--constraint)[ =]?\s*(?P<file>\S.*)")
 # What no hash can be kept for: a folder changes without a version changing.
 _LOCAL = re.compile(r"(-e\b|--editable\b|(.*\s@\s*)?(file:|/|\.{1,2}(/|\[|\Z)))")
 
+# Options that the lock would lose or contradict, and what to do instead.
+_OPTIONS = (
+    (
+        re.compile(r"(?:^|\s)(--hash|--require-hashes)\b"),
+        "isthmus finds the hashes itself and keeps them in the lock; to name your own, write a "
+        "lock, which is used as it is: `lock` names it",
+    ),
+    (
+        re.compile(
+            r"(?:^|\s)(-i\b|--index-url|--extra-index-url|--no-index|-f\b|--find-links"
+            r"|--trusted-host)"
+        ),
+        "a lock names no place; set it for the tools of this machine (UV_INDEX, UV_FIND_LINKS, "
+        "PIP_EXTRA_INDEX_URL and their like, uv.toml, pip.conf)",
+    ),
+    (
+        re.compile(r"^[^-\s].*\s(--[a-z][a-z-]*|-C\b)"),
+        "options of one package are not kept in the lock; write a lock of your own, which is used "
+        "as it is: `lock` names it",
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
@@ -79,7 +101,8 @@ def read_requirements(given: tuple[str, ...] | Path, folder: Path) -> Requiremen
         folder: where relative paths in lines start; those in a file start at its own folder.
 
     Raises:
-        EnvironmentSetupError: a file cannot be read, includes itself, or asks for a local folder.
+        EnvironmentSetupError: a file cannot be read, includes itself, asks for a local folder, or
+            has an option that a lock cannot keep.
     """
     lines = list(_lines_of(given, ()) if isinstance(given, Path) else _each(given, folder, ()))
     text = "".join(f"{line}\n" for line, _ in lines)
@@ -159,7 +182,17 @@ def _each(
                 "a uv project and name that as `python`"
             )
         elif line:
+            _check_options(line)
             yield line, line
+
+
+def _check_options(line: str) -> None:
+    for pattern, instead in _OPTIONS:
+        found = pattern.search(line)
+        if found:
+            raise EnvironmentSetupError(
+                f"the requirement {line!r} has {found.group(1)}, which cannot be followed: {instead}"
+            )
 
 
 def _read(file: Path) -> str:
