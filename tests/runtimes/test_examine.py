@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import EnvironmentSetupError
-from isthmus.runtimes import Environment, examine_program
+from isthmus.runtimes import Environment, examine_program, recall
 from isthmus.runtimes import examine as examine_module
 from isthmus.runtimes.examine import Examination, examine
 from isthmus.runtimes.launch import complaints
@@ -312,7 +312,7 @@ def test_the_oldest_answers_go(tmp_path: Path, hook: Path, monkeypatch: pytest.M
     cache, runs = tmp_path / "cache", tmp_path / "runs"
     cache.mkdir()
     (cache / "interpreters.json").write_text("{}")
-    monkeypatch.setattr(examine_module, "_MOST_KEPT", 2)
+    monkeypatch.setattr(recall, "_MOST", 2)
     for each in ("one", "two", "three"):
         before = set(cache.iterdir())
         count(cache, runs, {"PYTHONPATH": str(hook), "LD_BIND_NOW": each})

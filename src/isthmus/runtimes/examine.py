@@ -1,22 +1,17 @@
 """Run an interpreter once, in the environment its program will get, and hear what it is.
 
-The answer is kept as long as nothing it depends on changed: the interpreter, `pyvenv.cfg`, each
-folder of its import path, the variables that steer Python and the loader, and what was asked. Where
-modules were imported, all the files that were loaded count as well, and all variables but those
-that differ from one terminal to the next: a module may read any. Only a good answer is kept, so
-that whoever mends something need not tell us.
+The answer is kept as long as nothing it depends on changed (`recall`). Only a good answer is kept,
+so that whoever mends something need not tell us.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes.asking import end_session, has_ended, text_of
 from isthmus.runtimes.lastwords import shortened
-from isthmus.runtimes.probes import identity, read_facts, write_facts
+from isthmus.runtimes.recall import key_of, recall, remember
 
 if TYPE_CHECKING:
     from isthmus.runtimes.located import Located
@@ -36,21 +31,6 @@ _MARK = "--isthmus-examination--"  # as in examine_program
 _TIMEOUT = 300.0  # seconds; a simulator's first import compiles and downloads nothing, yet is slow
 _PATIENCE = 2.0  # seconds until a person is told what they wait for
 _LAST_LINES = 20
-_FORMAT = 2
-_KEPT = re.compile(r"[0-9a-f]{32}\.json")
-_MOST_KEPT = 100  # answers, before the oldest is removed
-# What steers a Python and its libraries; the rest of an environment does not change the answer,
-# unless modules are imported.
-_STEERING = ("PYTHON", "LD_")
-# What differs from one terminal, session or start to the next, and changes no import.
-_VOLATILE = re.compile(
-    r"_|SHLVL|PWD|OLDPWD|TERM|COLORTERM|COLUMNS|LINES|WINDOWID|WINDOW|STY|PS[1-4]|PROMPT_.*"
-    r"|ISTHMUS_(RUN_ID|RUN_DIR|PROCESS)|(TERM|TMUX|SSH|VTE|GNOME_TERMINAL|KONSOLE|KITTY|ITERM|WT)_.*"
-    r"|TMUX|VSCODE_.*|XDG_(SESSION_.*|SEAT|VTNR)|DBUS_SESSION_BUS_ADDRESS|DESKTOP_STARTUP_ID"
-    r"|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MAKEFLAGS|MAKELEVEL|MFLAGS|LS_COLORS|LESS.*|HIST.*"
-    r"|PYTEST_CURRENT_TEST"
-)
-
 # What every Python understands: `examine_program` needs 3.7. It says just enough to be refused.
 _ENTRY = """
 import sys
@@ -162,17 +142,25 @@ def examine(
     """
     program = Path(__file__).with_name("examine_program.py").read_text(encoding="utf-8")
     asked = json.dumps({"must_import": list(must_import), "forbid_import": list(forbid_import)})
-    kept = None if cache is None else cache / f"{_key(located, environ, asked, program)}.json"
-    known = None if kept is None else _read(kept)
+    question = [os.fspath(located.python), asked, _ENTRY, program]
+    key = key_of(question, environ, located.environ, imports=bool(must_import))
+    known = None if cache is None else _known(cache, key)
     if known is not None:
         return known
     answer = _ask(located, environ, program, asked, say)
     examination = _understood(answer)
-    if kept is not None and examination.is_good:
+    if cache is not None and examination.is_good:
         with suppress(OSError):  # a full disk costs the next start its speed, not this one its run
-            write_facts(kept, _entry(located, answer))
-            _remove_oldest(kept.parent)
+            remember(cache, key, located.python, answer)
     return examination
+
+
+def _known(cache: Path, key: str) -> Examination | None:
+    """Read what was answered before; None if that is nothing, torn, or no longer true."""
+    try:
+        return _understood(recall(cache, key))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _understood(answer: Mapping[str, Any]) -> Examination:
@@ -284,76 +272,3 @@ def _tail(text: str) -> str:
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _key(located: Located, environ: Mapping[str, str], asked: str, program: str) -> str:
-    if json.loads(asked)["must_import"]:
-        counts = {name: value for name, value in environ.items() if not _VOLATILE.fullmatch(name)}
-    else:
-        counts = {name: value for name, value in environ.items() if name.startswith(_STEERING)}
-    counts |= {name: environ.get(name, "") for name in located.environ}
-    what = [os.fspath(located.python), sorted(counts.items()), asked, _ENTRY, program]
-    return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def _entry(located: Located, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together what is kept of an answer."""
-    return {
-        "format": _FORMAT,
-        "identities": _identities(_watched(located.python, answer)),
-        "loaded": _changes(answer["loaded"]),
-        "answer": {**answer, "loaded": []},
-    }
-
-
-def _remove_oldest(cache: Path) -> None:
-    """Keep no more answers than are of use: each terminal may have had its own."""
-    names = [name for name in os.listdir(cache) if _KEPT.fullmatch(name)]
-    if len(names) > _MOST_KEPT:
-        paths = sorted((cache / name for name in names), key=os.path.getmtime)
-        for path in paths[:-_MOST_KEPT]:
-            path.unlink(missing_ok=True)
-
-
-def _watched(python: Path, answer: Mapping[str, Any]) -> list[str]:
-    """List the files and folders that an answer depends on."""
-    folders = [str(entry) for entry in answer["sys_path"]]
-    path_files = [
-        os.path.join(folder, name)
-        for folder in folders
-        if os.path.isdir(folder)
-        for name in os.listdir(folder)
-        if name.endswith((".pth", "sitecustomize.py"))
-    ]
-    configuration = os.path.join(str(answer["prefix"]), "pyvenv.cfg")
-    return [os.fspath(python), configuration, *folders, *path_files]
-
-
-def _identities(paths: Iterable[str]) -> dict[str, list[Any] | None]:
-    return {path: identity(Path(path)) for path in paths}
-
-
-def _changes(files: Iterable[str]) -> dict[str, list[int] | None]:
-    """Say of many files what changes when they do; cheaper than `identity`."""
-    changes: dict[str, list[int] | None] = {}
-    for file in files:
-        try:
-            found = os.stat(file)
-            changes[file] = [found.st_size, found.st_mtime_ns]
-        except OSError:  # as of one inside an archive, which is watched itself
-            changes[file] = None
-    return changes
-
-
-def _read(kept: Path) -> Examination | None:
-    """Read what was answered before; None if that is nothing, torn, or no longer true."""
-    entry = read_facts(kept)
-    try:
-        identities = entry["identities"]
-        if entry["format"] != _FORMAT or identities != _identities(identities):
-            return None
-        if entry["loaded"] != _changes(entry["loaded"]):
-            return None
-        return _understood(entry["answer"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None

@@ -191,7 +191,7 @@ def _check_options(line: str) -> None:
         found = pattern.search(line)
         if found:
             raise EnvironmentSetupError(
-                f"the requirement {line!r} has {found.group(1)}, which cannot be followed: {instead}"
+                f"the requirement {line!r} has {found[1]}, which cannot be followed: {instead}"
             )
 
 
