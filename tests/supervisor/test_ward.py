@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +30,7 @@ class Household:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.output = b""
+        self.pause = 0.0
         self.wardens: set[int] = set()
         self.lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
 
@@ -52,6 +55,7 @@ class Household:
 
     def take(self, data: bytes) -> None:
         self.output += data
+        time.sleep(self.pause)
 
     def die(self, ward: Ward) -> None:
         """Let a warden see what it sees when the supervisor is killed, and wait for its end."""
@@ -323,6 +327,86 @@ def test_no_descriptor_of_ours_is_left(house: Household) -> None:
 def test_all_output_comes_before_the_end(house: Household) -> None:
     assert lived(house, "import os; os.write(1, b'x' * 60000); os.write(2, b'y')") == Ending(0)
     assert house.output == b"x" * 60000 + b"y"
+
+
+def test_a_slow_reader_misses_nothing_also_when_a_stranger_writes_on(house: Household) -> None:
+    code = """
+        import os, signal
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        os.write(1, b"begun")
+        signal.pause()
+        left = 3 << 19
+        while left: left -= os.write(1, b"x" * left)
+        os.write(1, b"last")
+    """
+    over = threading.Event()
+
+    def write_on(descriptor: int) -> None:
+        while not over.is_set():
+            os.write(descriptor, b"stranger" * 1000)
+
+    async def live() -> None:
+        ward = await house.start(code)
+        await house.said(b"begun")
+        house.pause = 0.2
+        descriptor = os.open(f"/proc/{ward.pid}/fd/1", os.O_WRONLY)
+        ward.stop(signal.SIGTERM, 1000)
+        stranger = threading.Thread(target=write_on, args=(descriptor,))
+        ended = asyncio.create_task(ward.wait())
+        while not ward._over.done():
+            await asyncio.sleep(0)
+        stranger.start()
+        assert await ended == Ending(0)
+        over.set()
+        house.pause = 0.0
+        assert b"last" in house.output
+        await ward.dismiss()
+        ward._close_output()
+        stranger.join()
+        os.close(descriptor)
+
+    asyncio.run(live())
+    assert house.output.count(b"x") == 3 << 19
+
+
+def test_a_stopped_warden_is_woken(house: Household) -> None:
+    async def live() -> Ending:
+        ward = await house.start("import signal; print('x', flush=True); signal.pause()")
+        await house.said(b"x")
+        os.kill(ward.warden, signal.SIGSTOP)
+        ward.stop(signal.SIGTERM, 1000)
+        ending = await ward.wait()
+        os.kill(ward.warden, signal.SIGSTOP)
+        await ward.dismiss()
+        return ending
+
+    assert asyncio.run(live()) == Ending(-signal.SIGTERM)
+
+
+@pytest.mark.parametrize("when", ["kill", "dismiss"])
+def test_a_stuck_warden_is_killed(
+    house: Household, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("isthmus.supervisor.ward.GRACE", 0.02)
+
+    async def live() -> Ending:
+        ward = await house.start("import signal; print('x', flush=True); signal.pause()")
+        await house.said(b"x")
+        if when == "dismiss":
+            ward.stop(signal.SIGTERM, 1000)
+            await ward.wait()
+        monkeypatch.setattr("isthmus.supervisor.ward.signal.SIGCONT", 0)
+        os.kill(ward.warden, signal.SIGSTOP)
+        if when == "kill":
+            ward.kill()
+        ending = await ward.wait()
+        await ward.dismiss()
+        until(lambda: not os.path.exists(f"/proc/{ward.pid}"))
+        return ending
+
+    assert asyncio.run(live()) == (
+        Ending(-signal.SIGKILL, orphaned=True) if when == "kill" else Ending(-signal.SIGTERM)
+    )
 
 
 def test_children_of_every_thread_are_ours_also_where_the_kernel_keeps_no_list(

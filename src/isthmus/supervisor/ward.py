@@ -10,9 +10,12 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +27,13 @@ __all__ = ["Ending", "Order", "Ward"]
 
 F_SETPIPE_SZ = 1031  # `fcntl` has the name only where it was built with it
 _PIPE = 1 << 20  # bytes that a process may be ahead of us, before its next write waits
-_READ = 1 << 16
-_DRAIN = 1.0  # seconds for the rest of the output; a descriptor may have been given to a stranger
+_READ = 1 << 18  # bytes at once: in a flood, other processes have their turn between two reads
+_HEAR = 1 << 16
+_LAST_BREATH = 1.0  # seconds that a process whose warden was killed may take to fall silent
 _LOOK_AGAIN = 0.005  # seconds
+
+GRACE = 3.0
+"""Seconds that a warden has to do what it does at once; then it is taken for stuck, and killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,11 @@ class Ward:
         self._status: int | None = None
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._over: asyncio.Future[Ending] = self._loop.create_future()
-        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._silent: asyncio.Future[None] = self._loop.create_future()
+        self._output: Callable[[bytes], None] = lambda _: None
         self._reading = -1
+        self._taken = 0
+        self._doom: asyncio.TimerHandle | None = None
 
     @classmethod
     async def start(
@@ -162,6 +172,8 @@ class Ward:
     async def wait(self) -> Ending:
         """Wait until nothing of the process is left, and all that it wrote was read."""
         ending = await asyncio.shield(self._over)
+        if ending.orphaned:  # what comes from it may be in the middle of a word
+            await asyncio.wait([self._silent], timeout=_LAST_BREATH)
         await self._drain()
         return ending
 
@@ -170,8 +182,9 @@ class Ward:
         self._tell(stop=number, patience=patience)
 
     def kill(self) -> None:
-        """End the process, and all that came from it, now."""
+        """End the process, and all that came from it, now; a warden that does not do it, too."""
         self._tell(kill=True)
+        self._doom = self._doom or self._loop.call_later(GRACE, self._give_up)
 
     async def dismiss(self) -> None:
         """Let the warden go; what is left of its process is ended first."""
@@ -181,8 +194,13 @@ class Ward:
             self.kill()
             await asyncio.shield(self._over)
         self._tell(dismiss=True)
+        give_up = self._loop.time() + GRACE
         while self._process.poll() is None:
+            if self._loop.time() > give_up:
+                self._process.kill()
             await asyncio.sleep(_LOOK_AGAIN)
+        if self._doom is not None:
+            self._doom.cancel()
         self._loop.remove_reader(self._control)
         self._control.close()
         self._wardens.discard(self.warden)
@@ -190,19 +208,31 @@ class Ward:
         self._close_output()
 
     async def _drain(self) -> None:
-        await asyncio.wait([self._drained], timeout=_DRAIN)
+        """Read what is in the pipe by now. Who writes on is a stranger, given the descriptor."""
+        until = self._taken + (_unread(self._reading) if self._reading >= 0 else 0)
+        while self._reading >= 0 and self._taken < until:
+            self._read_output()
+            await asyncio.sleep(0)
+        if self._reading >= 0:
+            self._output(b"")
 
     def _listen(self, reading: int, output: Callable[[bytes], None]) -> None:
-        def read_output() -> None:
-            data = os.read(reading, _READ)
-            output(data)
-            if not data:
-                self._close_output()
-                self._drained.set_result(None)
-
         self._reading = reading
-        self._loop.add_reader(reading, read_output)
+        self._output = output
+        self._loop.add_reader(reading, self._read_output)
         self._loop.add_reader(self._control, self._hear)
+
+    def _read_output(self) -> None:
+        """Pass on what is there."""
+        try:
+            data = os.read(self._reading, _READ)
+        except BlockingIOError:
+            return
+        self._taken += len(data)
+        self._output(data)
+        if not data:
+            self._close_output()
+            self._silent.set_result(None)
 
     def _close_output(self) -> None:
         if self._reading >= 0:
@@ -210,7 +240,13 @@ class Ward:
             os.close(self._reading)
             self._reading = -1
 
+    def _give_up(self) -> None:
+        """Kill a warden that is stuck: its process goes with it, the rest comes to us."""
+        if not self._over.done():
+            self._process.kill()
+
     def _tell(self, **order: object) -> None:
+        self._process.send_signal(signal.SIGCONT)  # a stopped warden hears nothing
         try:
             self._control.send(json.dumps(order).encode() + b"\n")
         except OSError:
@@ -218,7 +254,7 @@ class Ward:
 
     def _hear(self) -> None:
         try:
-            data = self._control.recv(_READ)
+            data = self._control.recv(_HEAR)
         except ConnectionError:
             data = b""
         if not data:
@@ -246,3 +282,9 @@ class Ward:
             # The kernel has killed the process with it, unless it had ended before.
             status = -9 if self._status is None else self._status
             self._over.set_result(Ending(status, orphaned=True))
+
+
+def _unread(descriptor: int) -> int:
+    """Tell how many bytes are in a pipe."""
+    (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+    return int(count)
