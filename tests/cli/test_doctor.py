@@ -261,3 +261,12 @@ def test_lines_of_the_table_are_no_longer_than_they_must_be(
     main(["doctor"])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "  venv " in line]
     assert line.endswith("  virtual environment env")
+
+
+def test_a_program_that_reads_the_report_gets_json_also_without_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "isthmus.toml").write_text("a = 1\n", encoding="utf-8")
+    assert main(["doctor", "--json"]) == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["format"] == 1 and "unknown key 'a'" in said["error"]

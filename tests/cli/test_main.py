@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,29 @@ def test_every_command_is_there(name: str, capsys: pytest.CaptureFixture[str]) -
         cli.main([name, "--help"])
     assert stopped.value.code == 0
     assert f"usage: isthmus {name}" in capsys.readouterr().out
+
+
+GONE = "import os, sys; os.rmdir(os.getcwd()); from isthmus.cli.main import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize("command", ["init", "doctor", "guard check .", "guard", "up", "ps"])
+def test_a_folder_that_was_removed_is_said_in_one_line(command: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    start = [sys.executable, "-c", GONE, *command.split()]
+    done = subprocess.run(start, cwd=gone, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the current folder was removed" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_closed_streams_and_names_without_letters_are_no_trouble() -> None:
+    start = [sys.executable, "-m", "isthmus", "guard"]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *start])
+    assert closed.returncode == 0
+    environ = {
+        **os.environ,
+        "ISTHMUS_FORBID_IMPORT": "omni.\N{SNOWMAN}",
+        "PYTHONIOENCODING": "ascii",
+    }
+    shown = subprocess.run(start, env=environ, capture_output=True, text=True)
+    assert shown.returncode == 0 and "omni.\\u2603" in shown.stdout

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-EXIT_HEALTHY, EXIT_FAULTS = 0, 1
+EXIT_HEALTHY, EXIT_FAULTS, EXIT_NOT_FOUND_OUT = 0, 1, 2
 EXIT_EXPLAINED, EXIT_UNKNOWN = 0, 1  # as grep: found, or not
 
 # A word with a suffix or a folder in it, such as run.log or logs/sim; no message is so short.
@@ -49,7 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print the report for programs: the keys are those of isthmus.doctor.Report",
+        help="print the report for programs: the keys are those of isthmus.doctor.Report; what "
+        "keeps it from being made is `error` in its place",
     )
     parser.add_argument("--quiet", action="store_true", help="print faults only")
     parser.add_argument(
@@ -64,7 +65,15 @@ def run(args: argparse.Namespace) -> int:
     """Diagnose, or explain; the exit status."""
     if args.explain is not None:
         return _explain(args.explain, as_json=args.json, quiet=args.quiet)
-    report = _diagnosed(args.manifest, fix=args.fix)
+    try:
+        report = _diagnosed(args.manifest, fix=args.fix)
+    except Error as error:
+        if not args.json:
+            raise
+        from isthmus.doctor.report import FORMAT
+
+        print(json.dumps({"format": FORMAT, "error": str(error)}, indent=2))
+        return EXIT_NOT_FOUND_OUT
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
     elif args.quiet:

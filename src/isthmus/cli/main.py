@@ -8,6 +8,7 @@ ONNX Runtime can still use every command that does not need it.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: the command's own, 2 for one of our errors, 130 when interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _make_streams_usable()
     try:
         name = _command_name(arguments)
         args = command_parser(name).parse_args(arguments[1:])
@@ -86,12 +88,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"isthmus: {_without_numpy(arguments[0], os.environ)}", file=sys.stderr)
         return EXIT_ERROR
+    except FileNotFoundError:
+        if _is_somewhere():
+            raise
+        print("isthmus: the current folder was removed; change into another", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left; Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
+
+
+def _make_streams_usable() -> None:
+    """Give what the caller closed an end, and show names that the terminal has no letters for."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def top_parser() -> argparse.ArgumentParser:

@@ -42,9 +42,12 @@ def mend(
     for runtime in manifest.runtimes.values() if manifest else ():
         if f"runtime {runtime.name}" in to_build:
             done.append(_build(runtime, state, environ, say))
-    done += _remove_stale_answers(state)
-    if manifest is not None:
-        done += _remove_dead_runs(state)
+    try:
+        done += _remove_stale_answers(state)
+        if manifest is not None:
+            done += _remove_dead_runs(state)
+    except OSError as error:
+        done.append(f"could not remove what is stale in {state.root}: {error.strerror or error}")
     return done
 
 
