@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from isthmus.errors import ManifestError
+from isthmus.supervisor import readiness
 from isthmus.supervisor.readiness import LineWatch, Reach
 
 
@@ -56,7 +60,8 @@ def test_a_port_is_ready_when_it_accepts() -> None:
 
 
 def test_http_is_ready_when_it_says_so() -> None:
-    answers = [b"", b"garbage\n", b"HTTP/1.1 503 Not yet\r\n\r\n", b"HTTP/1.1 204 Well\r\n\r\n"]
+    answers = [b"", b"garbage\n", b"HTTP/1.1 503 Not yet\r\n\r\n", b"HTTP/1.1 2\r\n\r\n"]
+    answers += [b"HTTP/1.1 2999 x\r\n\r\n", b"HTTP/1.1 204 Well\r\n\r\n"]
     asked: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +77,7 @@ def test_http_is_ready_when_it_says_so() -> None:
         server.close()
 
     asyncio.run(watch())
-    assert asked == [b"GET /health?deep=1 HTTP/1.0\r\n"] * 4
+    assert asked == [b"GET /health?deep=1 HTTP/1.0\r\n"] * 6
 
 
 @pytest.mark.parametrize(
@@ -86,11 +91,65 @@ def test_http_is_ready_when_it_says_so() -> None:
         ("http", "ftp://127.0.0.1/"),
         ("http", "http://127.0.0.1:99999/"),
         ("http", "http:///path"),
+        ("http", "http://a..b"),
+        ("http", f"http://{'a' * 300}/"),
+        ("http", "http://[::1/"),
+        ("http", "http://127.0.0.1:" + "9" * 5000),
+        ("port", "a..b:80"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(kind: str, target: str) -> None:
     with pytest.raises(ManifestError, match="expected"):
         asyncio.run(Reach(kind, target).until_reached())
+
+
+def test_a_name_server_that_is_silent_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = [], threading.Event()
+
+    def look_up(host: str, *_: object, **__: object) -> list[Any]:
+        asked.append(host)
+        answer.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(readiness, "_TRY", 0.001)
+
+    async def watch() -> None:
+        reach = Reach("port", "robot.example:80")
+        assert reach.missing == "port robot.example:80: does not answer"
+        waiting = asyncio.create_task(reach.until_reached())
+        while "looked up" not in reach.missing:
+            await asyncio.sleep(0)
+        before = reach.wanted
+        assert before == "port robot.example:80 (the name robot.example is still being looked up)"
+        await asyncio.sleep(0.05)  # a few more tries
+        waiting.cancel()
+
+    try:
+        asyncio.run(watch())  # its end waits for no thread
+        assert asked == ["robot.example"]
+    finally:
+        answer.set()
+
+
+def test_who_listens_before_the_start_is_seen(tmp_path: Path) -> None:
+    async def watch() -> None:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        targets = {"port": f"localhost:{port}", "http": f"http://127.0.0.1:{port}/"}
+        for kind, target in targets.items():
+            assert await Reach(kind, target).is_taken()
+        server.close()
+        await server.wait_closed()
+        for kind, target in targets.items():
+            assert not await Reach(kind, target).is_taken()
+        server = await asyncio.start_unix_server(hang_up, tmp_path / "s")
+        assert await Reach("socket", str(tmp_path / "s")).is_taken()
+        assert not await Reach("socket", str(tmp_path / "t")).is_taken()
+        server.close()
+        assert not await Reach("port", "robot.example:80").is_taken()
+
+    asyncio.run(watch())
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,3 +47,9 @@ def test_what_was_never_ready_is_not_started_again() -> None:
 
 def test_a_limit_of_none_is_none() -> None:
     assert Restarts("always", 0).after(1, 0.0) is None
+
+
+def test_any_number_of_restarts_may_be_allowed() -> None:
+    restarts = Restarts("always", 2000)
+    assert [restarts.after(1, 0.0) for _ in range(2000)][-1] == 10.0
+    assert restarts.after(1, 0.0) is None

@@ -6,6 +6,7 @@ __all__ = ["FIRST_DELAY", "LONGEST_DELAY", "STABLE", "Restarts"]
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
 """Seconds before a restart: doubled each time, up to the longest."""
+_MOST_DOUBLINGS = 10
 STABLE = 10.0
 """Seconds of being ready after which earlier failures are forgotten."""
 
@@ -43,7 +44,8 @@ class Restarts:
             self.in_a_row = 0
         if self.in_a_row >= self._limit:
             return None
-        delay = min(FIRST_DELAY * 2.0**self.in_a_row, LONGEST_DELAY)
+        doublings = min(self.in_a_row, _MOST_DOUBLINGS)  # else no float holds it one day
+        delay = min(FIRST_DELAY * 2.0**doublings, LONGEST_DELAY)
         self.in_a_row += 1
         self.total += 1
         return delay
