@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from isthmus.supervisor.terminal import MAX_WAITING, OWN, Terminal, wants_colour
+from isthmus.supervisor.terminal import MAX_WAITING, MAX_WAITING_SIZE, OWN, Terminal, wants_colour
 
 from ..support.waiting import until
 
@@ -104,6 +104,18 @@ def test_a_blocked_terminal_is_not_waited_for_and_what_is_missing_is_said(
         "sim     | ... 15 lines not shown, see logs/sim.log",
         "sim     | again",
     ]
+
+
+def test_what_waits_is_bounded_also_in_size() -> None:
+    shown = Terminal(["a", "b"], {}, colour=False)  # nobody takes from it
+    long = "x" * 16_000
+    for _ in range(MAX_WAITING):
+        shown.show_all("a", [long, long])
+    assert shown.full("a")
+    assert not shown.full("b")
+    waiting = sum(len(text) for _, text in shown._lines)
+    assert MAX_WAITING_SIZE <= waiting <= MAX_WAITING_SIZE + len(long)
+    assert len(shown._lines) + shown._missed["a"] == 2 * MAX_WAITING
 
 
 def test_a_closed_terminal_is_given_up(pipe: tuple[int, int]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.supervisor.text import MAX_LINE, Lines, printable
+from isthmus.supervisor.text import MAX_LINE, Lines, all_printable, printable
 
 
 def fed(*pieces: bytes) -> list[bytes]:
@@ -38,6 +38,25 @@ def test_what_was_shown_unfinished_is_not_shown_again() -> None:
     assert lines.flush() == []
     assert lines.feed(b"\nthank you\n\n") == [b"thank you", b""]
     assert lines.feed(b"\n") == [b""]
+
+
+def test_of_many_lines_the_last_are_left() -> None:
+    lines = Lines()
+    lines.feed(b"unfin")
+    missed, rest = lines.skip(b"ished\n" + b"x\n" * 10 + b"y\nz\nmore", 2)
+    assert (missed, rest) == (11, b"y\nz\nmore")
+    assert lines.feed(rest) == [b"y", b"z"]
+    assert lines.flush() == [b"more"]
+    assert lines.skip(b"\na\nb\nc\n", 2) == (1, b"b\nc\n")
+    assert lines.skip(b"a\nb\n", 2) == (0, b"a\nb\n")
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_many_lines_are_made_harmless_as_one_is(colour: bool) -> None:
+    lines = [bytes([first, 0xC3]) + b"x" for first in range(256) if first != 10] + [b"", b"\xe2"]
+    for some in (lines, [line for line in lines if b"\x1b" not in line], [b""], []):
+        expected = [printable(line, colour=colour) for line in some]
+        assert all_printable(some, colour=colour) == expected
 
 
 def test_memory_is_bounded_without_a_line_end() -> None:

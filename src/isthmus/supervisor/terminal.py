@@ -12,7 +12,8 @@ import os
 import select
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
 __all__ = ["OWN", "Terminal", "wants_colour"]
 
@@ -22,7 +23,9 @@ _OWN_PREFIX = "isthmus"
 
 MAX_WAITING = 2000
 """Lines of one source that may wait."""
-_BATCH = 200  # lines written at once
+MAX_WAITING_SIZE = 1 << 20
+"""Characters of one source that may wait, give or take a line."""
+_BATCH, _BATCH_SIZE = 200, 1 << 16  # lines and characters written at once
 _FAREWELL = 2.0  # seconds that the rest may take at the end
 
 _COLOURS = (36, 33, 32, 35, 34, 31)
@@ -60,6 +63,7 @@ class Terminal:
         self._out, self._err = out, err
         self._lines: deque[tuple[str, str]] = deque()
         self._waiting: Counter[str] = Counter()
+        self._size: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._ending = False
@@ -72,18 +76,23 @@ class Terminal:
 
     def show(self, name: str, text: str) -> None:
         """Queue a line of a process, or of `OWN`."""
+        self.show_all(name, [text])
+
+    def show_all(self, name: str, lines: Sequence[str]) -> None:
+        """Queue lines of a process, or of `OWN`."""
         with self._changed:
-            if self._waiting[name] >= MAX_WAITING:
-                self._missed[name] += 1
-                return
-            self._note_missed(name)
-            self._put(name, text)
+            for text in lines:
+                if self._is_full(name):
+                    self._missed[name] += 1
+                else:
+                    self._note_missed(name)
+                    self._put(name, text)
             self._changed.notify()
 
     def full(self, name: str) -> bool:
         """Tell whether a line of `name` would only be counted."""
         with self._changed:
-            return self._waiting[name] >= MAX_WAITING
+            return self._is_full(name)
 
     def miss(self, name: str, lines: int) -> None:
         """Count lines that were not even made ready to be shown."""
@@ -98,7 +107,11 @@ class Terminal:
         if self._thread.is_alive():
             self._thread.join(_FAREWELL)
 
+    def _is_full(self, name: str) -> bool:
+        return self._waiting[name] >= MAX_WAITING or self._size[name] >= MAX_WAITING_SIZE
+
     def _put(self, name: str, text: str) -> None:
+        self._size[name] += len(text)
         self._lines.append((name, text))
         self._waiting[name] += 1
 
@@ -124,20 +137,25 @@ class Terminal:
                 if self._ending:
                     return []
                 self._changed.wait()
-            batch = [self._lines.popleft() for _ in range(min(_BATCH, len(self._lines)))]
-            self._waiting.subtract(name for name, _ in batch)
+            batch: list[tuple[str, str]] = []
+            size = 0
+            while self._lines and len(batch) < _BATCH and size < _BATCH_SIZE:
+                name, text = self._lines.popleft()
+                batch.append((name, text))
+                size += len(text)
+                self._waiting[name] -= 1
+                self._size[name] -= len(text)
         return batch
 
     def _encoded(self, batch: Sequence[tuple[str, str]]) -> list[tuple[int, bytes]]:
         """Put neighbours that go the same way together."""
-        pieces: list[tuple[int, bytes]] = []
-        for name, text in batch:
-            descriptor = self._err if name == OWN else self._out
-            data = f"{self._prefix(name)}{text}\n".encode("utf-8", "replace")
-            if pieces and pieces[-1][0] == descriptor:
-                data = pieces.pop()[1] + data
-            pieces.append((descriptor, data))
-        return pieces
+        runs = groupby(batch, key=lambda each: self._err if each[0] == OWN else self._out)
+        return [
+            (descriptor, self._text(lines).encode("utf-8", "replace")) for descriptor, lines in runs
+        ]
+
+    def _text(self, lines: Iterable[tuple[str, str]]) -> str:
+        return "".join(f"{self._prefix(name)}{text}\n" for name, text in lines)
 
     def _prefix(self, name: str) -> str:
         prefix = f"{name or _OWN_PREFIX:<{self._width}} |"

@@ -8,8 +8,9 @@ control characters a replacement is shown, so that binary output is seen for wha
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["MAX_LINE", "Lines", "printable"]
+__all__ = ["MAX_LINE", "Lines", "all_printable", "printable"]
 
 MAX_LINE = 1 << 14
 """Bytes; a longer line is cut into several, so that memory is bounded."""
@@ -38,10 +39,22 @@ class Lines:
         """True if there is an unfinished line."""
         return bool(self._rest)
 
+    def skip(self, data: bytes, most: int) -> tuple[int, bytes]:
+        """Leave out all but the last `most` lines of what came; how many, and what is to be fed."""
+        if data.count(b"\n") <= most:
+            return 0, data
+        head, *kept = data.rsplit(b"\n", most + 1)
+        only_an_end = self._shown and not self._rest and head[:1] in (b"\n", b"")
+        self._rest, self._shown = b"", False
+        return head.count(b"\n") + 1 - only_an_end, b"\n".join(kept)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take what came; the lines that are finished by it, without their ends."""
         *whole, rest = (self._rest + data).split(b"\n")
-        lines = [part for line in whole for part in _cut(_last_state(line).rstrip(b"\r"))]
+        if b"\r" in data or b"\r" in self._rest or max(map(len, whole), default=0) > MAX_LINE:
+            lines = [part for line in whole for part in _cut(_last_state(line).rstrip(b"\r"))]
+        else:
+            lines = list(whole)
         if lines and self._shown and not lines[0]:
             del lines[0]  # only the end of what `flush` gave
         if whole:
@@ -70,6 +83,15 @@ def printable(line: bytes, *, colour: bool) -> str:
     parts = text.split("\x1b[") if colour else [text]
     safe = "\x1b[".join(_CONTROL.sub(_REPLACEMENT, part) for part in parts)
     return safe + _RESET if len(parts) > 1 else safe
+
+
+def all_printable(lines: Sequence[bytes], *, colour: bool) -> list[str]:
+    """Make many lines safe to show; as `printable`, at a fraction of its price."""
+    joined = b"\n".join(lines)
+    if not lines or b"\x1b" in joined:
+        return [printable(line, colour=colour) for line in lines]
+    parts = joined.decode("utf-8", "replace").split("\n")
+    return [_CONTROL.sub(_REPLACEMENT, part) for part in parts]
 
 
 def _kept(found: re.Match[str]) -> str:
