@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 from isthmus.supervisor.logfile import LogFile
@@ -44,6 +45,21 @@ def test_a_full_disk_is_said_once_and_counted(tmp_path: Path) -> None:
     log.write(b"rest")
     log.close()
     assert read_all(tmp_path) == {"a.log": b"[isthmus: 10 bytes are missing here]\nrest"}
+
+
+def test_what_was_written_before_the_disk_was_full_is_not_missing(tmp_path: Path) -> None:
+    said: list[str] = []
+    log = LogFile(tmp_path / "a.log", said.append)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, old[1]))
+    try:
+        log.write(b"1234567890")
+        log.write(b"12345")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    log.close()
+    assert read_all(tmp_path) == {"a.log": b"1234567"}
+    assert said[-1].startswith("8 bytes are missing at the end of")
 
 
 def test_what_is_missing_at_the_end_is_said(tmp_path: Path) -> None:

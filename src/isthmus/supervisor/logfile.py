@@ -49,12 +49,15 @@ class LogFile:
 
     def write(self, data: bytes) -> None:
         """Append to the log."""
+        left = memoryview(data)
         try:
-            self._append(data)
+            self._prepare()
+            while left:
+                left = left[self._write(left) :]
         except OSError as error:
             if not self._lost:
                 self._say(f"cannot write {self.path}: {error.strerror}; its output is not kept")
-            self._lost += len(data)
+            self._lost += len(left)
             self._close()
 
     def close(self) -> None:
@@ -63,23 +66,20 @@ class LogFile:
             self._say(f"{self._lost} bytes are missing at the end of {self.path}")
         self._close()
 
-    def _append(self, data: bytes) -> None:
+    def _prepare(self) -> None:
+        """Open the log, a new part of it if this one is full, and note what is missing."""
+        if self._size >= self._part_size:
+            self._rotate()
         if self._file < 0:
             self._open()
         if self._lost:
-            note = f"[isthmus: {self._lost} bytes are missing here]\n".encode()
-            self._write_all(note)
+            self._write(f"[isthmus: {self._lost} bytes are missing here]\n".encode())
             self._lost = 0
-        self._write_all(data)
-        if self._size >= self._part_size:
-            self._rotate()
 
-    def _write_all(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._file, view)
-            self._size += written
-            view = view[written:]
+    def _write(self, data: bytes | memoryview) -> int:
+        written = os.write(self._file, data)
+        self._size += written
+        return written
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -92,6 +92,7 @@ class LogFile:
             older = self._part(number - 1)
             if older.exists():
                 older.replace(self._part(number))
+        self._size = 0
         if not self._rotated:
             self._rotated = True
             whole = self._part_size * (self._kept + 1) >> 20
