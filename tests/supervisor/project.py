@@ -54,6 +54,11 @@ class Project:
         self._processes[name] = {"command": command, **settings}
         return self
 
+    def command(self, name: str, *command: str) -> Project:
+        """Let a process run something else."""
+        self._processes[name]["command"] = list(command)
+        return self
+
     def run(self, name: str, **settings: Any) -> Project:
         """Add a run."""
         self._runs[name] = settings

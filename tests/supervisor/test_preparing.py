@@ -41,6 +41,30 @@ def test_a_runtime_that_cannot_be_used_shows_before_anything_starts(project: Pro
     assert up.nothing_is_left()
 
 
+def test_what_is_not_there_is_said_before_another_is_built(project: Project) -> None:
+    project.runtime("made", python="3", requirements=["numpy"])
+    project.runtime("absent", python="${NO_SUCH_ROOT}/python.sh")
+    project.process("first", "print('running')", runtime="made")
+    project.process("second", NAMES, runtime="absent")
+    up = project.done()
+    assert up.status == 3
+    assert "NO_SUCH_ROOT" in up.output
+    assert not (project.folder / ".isthmus" / "envs" / "made").exists()
+
+
+def test_a_program_beside_its_folder_is_found_there(project: Project) -> None:
+    place = project.folder / "tools"
+    place.mkdir()
+    (place / "tool").write_text("#!/bin/sh\necho found\n", encoding="utf-8")
+    (place / "tool").chmod(0o755)
+    project.runtime("mine", python=sys.executable)
+    project.process("a", "", runtime="mine", cwd="tools")
+    project.command("a", "./tool")
+    up = project.done()
+    assert up.status == 0, up.output
+    assert "found" in up.output
+
+
 SLOW = """
 import asyncio, os, subprocess, sys, time
 from pathlib import Path
@@ -49,7 +73,7 @@ from isthmus.runtimes.settings import ContractSettings, Manifest, ProcessSetting
 from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor.run import Run
 
-def build(runtime, command, state, environ, say, *, extra):
+def build(runtime, command, state, environ, say, *, extra, cwd):
     say("building for a long time")
     for _ in range(3):  # one tool after the other
         time.sleep(0.005)

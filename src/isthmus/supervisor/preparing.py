@@ -11,6 +11,7 @@ from typing import Protocol
 from isthmus.errors import SupervisionError
 from isthmus.runtimes.examine import Examination
 from isthmus.runtimes.placeholders import substitute
+from isthmus.runtimes.precheck import check_there
 from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready, RuntimeSettings
 from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor.aside import Aside
@@ -51,6 +52,7 @@ class Prepare(Protocol):
         say: Callable[[str], None],
         *,
         extra: Mapping[str, str],
+        cwd: Path,
     ) -> Launched:
         """Find the program, and build its environment."""
 
@@ -94,8 +96,12 @@ class Preparing:
         Raises:
             EnvironmentSetupError: one cannot be used.
         """
-        for name in dict.fromkeys(each.runtime for each in processes if each.runtime):
-            await self._prepared(self._manifest.runtimes[name], ["python"], {})
+        names = dict.fromkeys(each.runtime for each in processes if each.runtime)
+        runtimes = [self._manifest.runtimes[name] for name in names]
+        # Before minutes go into building one: are the others there at all?
+        await self._aside.run(lambda: check_there(runtimes, self._state, self._environ))
+        for runtime in runtimes:
+            await self._prepared(runtime, ["python"], {}, self._manifest.folder)
 
     async def order(self, settings: ProcessSettings, values: Mapping[str, str], log: Path) -> Order:
         """Prepare one process, with the placeholders filled in.
@@ -111,7 +117,7 @@ class Preparing:
             SupervisionError: its program is not there.
         """
         command = [substitute(word, values) for word in settings.command]
-        cwd = str(self._manifest.folder / substitute(str(settings.cwd), values))
+        cwd = self._manifest.folder / substitute(str(settings.cwd), values)
         extra = {
             "PYTHONUNBUFFERED": "1",  # else what is printed comes through 8 KiB at a time
             **{name: substitute(text, values) for name, text in settings.env.items()},
@@ -120,14 +126,14 @@ class Preparing:
             "ISTHMUS_PROCESS": settings.name,
         }
         runtime = self._manifest.runtimes[settings.runtime] if settings.runtime else None
-        launch = await self._prepared(runtime, command, extra)
+        launch = await self._prepared(runtime, command, extra, cwd)
         if os.sep not in str(launch.executable):
             raise SupervisionError(f"{launch.executable}: command not found on PATH")
         return Order(
             argv=tuple(launch.argv),
             executable=str(launch.executable),
             environ=launch.environ,
-            cwd=cwd,
+            cwd=str(cwd),
             sockets=values["sockets"],
             log=str(log),
             signal=signal.Signals[settings.stop_signal],
@@ -144,11 +150,15 @@ class Preparing:
         return str(self._manifest.folder / target) if ready.kind == "socket" else target
 
     async def _prepared(
-        self, runtime: RuntimeSettings | None, command: Sequence[str], extra: Mapping[str, str]
+        self,
+        runtime: RuntimeSettings | None,
+        command: Sequence[str],
+        extra: Mapping[str, str],
+        cwd: Path,
     ) -> Launched:
         launch = await self._aside.run(
             lambda: self._prepare(
-                runtime, command, self._state, self._environ, self._say, extra=extra
+                runtime, command, self._state, self._environ, self._say, extra=extra, cwd=cwd
             )
         )
         if runtime is not None and launch.examination is not None:
