@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -74,7 +73,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(asdict(report), indent=2))
     else:
-        _print(_lines(report))
+        print(*_lines(report), sep="\n")
     if report.problems:
         return EXIT_UNCHECKED
     return EXIT_FOUND if report.findings else 0
@@ -132,7 +131,7 @@ def _of_finding(finding: Finding) -> Iterator[str]:
 
 def _show(args: argparse.Namespace) -> int:
     """Say what is forbidden here, and by whom."""
-    _print(_shown(os.environ))
+    print(*_shown(os.environ), sep="\n")
     return 0
 
 
@@ -149,10 +148,3 @@ def _shown(environ: Mapping[str, str]) -> Iterator[str]:
     yield f"{path}:"
     for runtime in load_manifest(path, environ).runtimes.values():
         yield f"  [runtime.{runtime.name}] {','.join(runtime.forbid_import) or 'nothing'}"
-
-
-def _print(lines: Iterator[str]) -> None:
-    # A file's name may hold what the terminal's encoding has no place for.
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        print(line.encode(encoding, "backslashreplace").decode(encoding))
