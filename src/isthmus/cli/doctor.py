@@ -59,6 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="look at nothing but this traceback or log, and name the known faults in it; "
         "it may be the name of a file, and - reads standard input",
     )
+    parser.epilog = (
+        "exit status: 0 if nothing is wrong, 1 if something is, 2 if it could not be found out.\n"
+        "With --explain: 0 if a fault was named, 1 if none is known."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

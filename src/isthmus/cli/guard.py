@@ -46,6 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a module that must not be imported, nor what is below it; any number of times; "
         f"default {', '.join(DEFAULT_FORBIDDEN)}",
     )  # fmt: skip
+    check.epilog = (
+        "exit status: 0 if there are none, 1 if there are, 2 if a file could not be read."
+    )
     add_manifest(check)
     add("--runtime", metavar="NAME", help="take forbid_import of this runtime from isthmus.toml")
     add(

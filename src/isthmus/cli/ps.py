@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus ps`."""
     parser.epilog = (
         "A run whose supervisor was killed is shown once as `died`, and then forgotten; its "
-        "directory stays. exit status: 0, also if nothing is up."
+        "directory stays.\n\nexit status: 0, also if nothing is up."
     )
     add_manifest(parser)
     parser.add_argument(

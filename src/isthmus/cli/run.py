@@ -65,6 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME -- COMMAND",
         help="a runtime of isthmus.toml, then the program and its arguments",
     )
+    parser.epilog = (
+        "exit status: the program's; 126 if it is there and cannot be started, 127 if it is not "
+        "there,\n2 if the runtime cannot be used."
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -56,7 +56,7 @@ def package_folder() -> Path:
     if not (folder / "__init__.py").is_file():
         raise EnvironmentSetupError(
             f"expected isthmus itself in a folder of files, found {folder}: another Python cannot "
-            "be given a package that is inside an archive; install isthmus (pip install isthmus)"
+            "be given a package that is inside an archive; unpack it, or install isthmus by pip"
         )
     return folder
 
