@@ -7,6 +7,7 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 
 from ..support.waiting import until
@@ -64,6 +65,31 @@ def test_an_endless_flood_can_be_stopped_and_others_are_heard(project: Project) 
         up.interrupt()
         assert up.end() == 130
     assert up.nothing_is_left()
+
+
+def test_a_process_is_ready_with_its_last_breath_after_a_flood(project: Project) -> None:
+    flood = "import os\nfor _ in range(20): os.write(1, b'y\\n' * 50_000)\nos.write(1, b'READY')"
+    project.process("flood", flood, ready={"line": "^READY$"})
+    up = project.process("a", "print('here I am')", depends_on=["flood"]).done()
+    assert up.status == 0
+    assert up.how("flood") == "ended with status 0"
+    assert up.log("a") == "here I am\n"
+
+
+def test_a_value_that_is_printed_in_parts_is_taken_whole(project: Project) -> None:
+    code = f"""
+        import time
+        print("listening tcp://127.0.0.1:51", end="", flush=True)
+        time.sleep(1.5)  # so that the terminal shows what there is
+        print("234", flush=True)
+        {WAITS}
+    """
+    project.process("gateway", code, ready={"line": r"^listening (?P<tcp>tcp://\S+)"})
+    program = "import sys; print(sys.argv[1])"
+    project.process("sim", program, "{gateway.tcp}", depends_on=["gateway"])
+    up = project.run("demo", main="sim").done()
+    assert up.log("sim") == "tcp://127.0.0.1:51234\n"
+    assert "gateway | listening tcp://127.0.0.1:51\n" in up.output
 
 
 def test_a_blocked_terminal_stalls_nobody(project: Project) -> None:
@@ -238,3 +264,20 @@ def test_ctrl_s_stalls_nobody(project: Project) -> None:
         assert up.end() == 0
     assert up.log("a").count("\n") == 100_001
     terminal.hang_up()
+
+
+def test_nothing_holds_up_the_exit_at_a_terminal_that_nobody_reads(project: Project) -> None:
+    """In Python's development mode asyncio says that the farewell took long; on a full terminal."""
+    flood = "import os\nfor _ in range(20): os.write(1, b'all work and no play\\n' * 5000)"
+    project.process("a", flood).write()
+    ours, theirs = os.openpty()
+    try:
+        command = [sys.executable, "-X", "dev", *ISTHMUS[1:], "up"]
+        done = subprocess.run(
+            command, cwd=project.folder, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)

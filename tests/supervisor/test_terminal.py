@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -150,6 +153,34 @@ def test_a_pipe_that_somebody_made_nonblocking_is_waited_for(pipe: tuple[int, in
         got += len(os.read(reading, 1 << 16))
     shown.close()
     assert got == expected
+
+
+SAYS = """
+    import logging, os, sys
+    from isthmus.supervisor.terminal import Terminal
+    terminal = Terminal(["sim"], {}, colour=False)
+    terminal.start()
+    for number in range(int(sys.argv[1])):
+        logging.getLogger("asyncio").warning(f"it took long: {number}" + "." * 1000)
+    terminal.close()
+    print("afterwards", file=sys.stderr, flush=True)
+    print("done", flush=True)
+    os._exit(0)
+"""
+
+
+def test_what_python_says_takes_the_same_way_and_never_waits(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    command = [sys.executable, "-I", "-c", textwrap.dedent(SAYS)]
+    for count in (1, 1000):
+        done = subprocess.run(
+            [*command, str(count)], stdout=subprocess.PIPE, stderr=writing, timeout=60
+        )
+        assert done.stdout == b"done\n"
+    lines = everything(reading, writing).splitlines()
+    assert lines[0] == "isthmus | it took long: 0" + "." * 1000
+    assert lines[1] == "afterwards"
+    assert "afterwards" not in lines[2:]
 
 
 def test_colour_is_for_terminals_that_want_it() -> None:

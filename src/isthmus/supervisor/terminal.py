@@ -2,24 +2,29 @@
 
 Lines are put in a queue that is bounded for each source, and written by a thread of its own: a
 terminal that is stopped (Ctrl-S), slow or closed holds up neither the supervisor nor a process.
-What does not fit is counted, and the count is shown where the lines would have been.
+What does not fit is counted, and the count is shown where the lines would have been. That goes for
+what Python itself says too (a log of asyncio's, a warning): it takes the same way.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import select
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import TextIO, cast
 
 __all__ = ["OWN", "Terminal", "wants_colour"]
 
 OWN = ""
 """The name of no process: what the supervisor itself says. It goes to standard error."""
 _OWN_PREFIX = "isthmus"
+_STDERR = 2
 
 MAX_WAITING = 2000
 """Lines of one source that may wait."""
@@ -67,12 +72,15 @@ class Terminal:
         self._missed: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._ending = False
+        self._stderr: TextIO | None = None
         self._closed_descriptors: set[int] = set()
         self._thread = threading.Thread(target=self._write_on, name="terminal", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write; also what is said on `sys.stderr`, if that is where our own words go."""
         self._thread.start()
+        if self._err == _STDERR:
+            self._stderr, sys.stderr = sys.stderr, cast(TextIO, _Voice(self))
 
     def show(self, name: str, text: str) -> None:
         """Queue a line of a process, or of `OWN`."""
@@ -100,12 +108,16 @@ class Terminal:
             self._missed[name] += lines
 
     def close(self) -> None:
-        """Write what is left, if that goes quickly."""
+        """Write what is left, if that goes quickly; else nothing that comes later may wait."""
+        if self._stderr is not None:
+            sys.stderr, self._stderr = self._stderr, None
         with self._changed:
             self._ending = True
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join(_FAREWELL)
+        if self._thread.is_alive():
+            _silence({self._out, self._err})
 
     def _is_full(self, name: str) -> bool:
         return self._waiting[name] >= MAX_WAITING or self._size[name] >= MAX_WAITING_SIZE
@@ -173,6 +185,31 @@ class Terminal:
                 if error.errno == errno.ENOSPC:
                     return  # a file on a full disk: it may have room later
                 self._closed_descriptors.add(descriptor)
+
+
+class _Voice(io.TextIOBase):
+    """A standard error that never waits."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._rest = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        self._terminal.show_all(OWN, lines)
+        return len(text)
+
+
+def _silence(descriptors: Iterable[int]) -> None:
+    """Lead descriptors that nobody takes from to nowhere: a last word must not hold up the exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for descriptor in descriptors:
+        if not select.select([], [descriptor], [], 0)[1]:
+            os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def wants_colour(environ: Mapping[str, str], descriptor: int) -> bool:
