@@ -6,11 +6,23 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.settings import (
+    ContractSettings,
+    Manifest,
+    ProcessSettings,
+    RuntimeSettings,
+)
+from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor.aside import Aside
+from isthmus.supervisor.preparing import Launched, Preparing
 from isthmus.supervisor.registry import strays
 
 from ..support.waiting import until
@@ -37,7 +49,10 @@ def test_a_runtime_that_cannot_be_used_shows_before_anything_starts(project: Pro
     assert up.status == 3
     assert "no_such_module" in up.output
     assert "running" not in up.output
-    assert up.facts["why"] == "nothing was started"
+    assert up.facts["why"].startswith("nothing was started: ")
+    assert "no_such_module" in up.facts["why"]
+    assert "no_such_module" in up.log("isthmus")
+    assert "nothing was started\n" in up.output
     assert up.nothing_is_left()
 
 
@@ -63,6 +78,28 @@ def test_a_program_beside_its_folder_is_found_there(project: Project) -> None:
     up = project.done()
     assert up.status == 0, up.output
     assert "found" in up.output
+
+
+def test_probes_carry_the_run_s_id_and_trouble_with_folders_is_ours(tmp_path: Path) -> None:
+    """Where supervisor and all are killed, `isthmus down` finds a probe that hangs by it."""
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    def prepare(runtime: Any, *_: object, extra: Mapping[str, str], cwd: Path) -> Launched:
+        seen.append((runtime.name, dict(extra)))
+        raise PermissionError(13, "Permission denied", "/project/.isthmus")
+
+    runtimes = {name: RuntimeSettings(name, ("3",)) for name in ("made", "found")}
+    runtimes["made"] = replace(runtimes["made"], requirements=("numpy",))
+    toml = tmp_path / "isthmus.toml"
+    manifest = Manifest(toml, tmp_path / "runs", runtimes, {}, {}, ContractSettings())
+    state = StateFolder.beside(tmp_path)
+    preparing = Preparing(manifest, state, {}, prepare, print)
+    processes = [ProcessSettings(name, ("python",), runtime=name) for name in runtimes]
+    values = {"run_id": "one", "run": "/runs/one"}
+    with pytest.raises(EnvironmentSetupError, match=r"prepared: /project/\.isthmus: Perm"):
+        asyncio.run(preparing.examine(processes, values))
+    # The one that needs no building comes first.
+    assert seen == [("found", {"ISTHMUS_RUN_ID": "one", "ISTHMUS_RUN_DIR": "/runs/one"})]
 
 
 SLOW = """

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from isthmus.runtimes import Environment
+from isthmus.supervisor import patience
+from isthmus.supervisor.readiness import LineWatch
 from isthmus.supervisor.registry import strays
 
 from ..support.waiting import until
@@ -109,7 +115,7 @@ def test_processes_are_stopped_in_order_dependents_first(project: Project) -> No
         up.interrupt()
         assert up.end() == 130
     assert order.read_text(encoding="utf-8") == "cba"
-    assert up.facts["why"] == "SIGINT came"
+    assert up.facts["why"] == "SIGINT came (Ctrl-C)"
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -137,10 +143,13 @@ def test_a_crash_stops_the_run_and_shows_the_last_words(project: Project) -> Non
     """
     project.process("gateway", crash, ready={"line": "ready"})
     project.process("sim", WAITS, depends_on=["gateway"]).run("demo", main="sim")
-    up = project.done()
+    with (project.folder / "own").open("wb") as own:
+        up = project.done(stderr=own)
     assert up.status == 3
-    assert "isthmus | gateway ended with status 1; its last words:" in up.output
-    assert "isthmus |     RuntimeError: the bearings are hot" in up.output
+    said = (project.folder / "own").read_text(encoding="utf-8")
+    assert "isthmus | gateway ended with status 1; its last words:" in said
+    assert "isthmus |     RuntimeError: the bearings are hot" in said
+    assert "isthmus" not in up.output
     assert up.facts["why"] == "gateway failed"
     assert up.nothing_is_left()
 
@@ -149,7 +158,8 @@ def test_a_known_fault_is_named(project: Project) -> None:
     words = "AssertionError: SRE module mismatch"
     up = two_sides(project, "").process("gateway", f"print({words!r}); exit(1)", ready=READY).done()
     assert up.status == 3
-    assert "gateway ended with status 1 before it was ready; its last words:" in up.output
+    assert "gateway ended with status 1 before it was ready; its last words are above" in up.output
+    assert f"    {words}" not in up.output
     assert "isthmus | known: " in up.output
     assert up.how("sim") == "was not started"
 
@@ -160,9 +170,157 @@ def test_one_that_never_becomes_ready_fails(project: Project) -> None:
     up = project.process("sim", WAITS, depends_on=["gateway"]).done()
     assert up.status == 3
     assert "gateway was not ready within 0.3 s: no line has matched '^ready$'" in up.output
-    assert "    almost" in up.output
+    assert up.facts["why"] == "gateway was not ready"
     assert up.how("sim") == "was not started"
     assert up.nothing_is_left()
+
+
+def test_last_words_that_other_lines_have_pushed_away_are_shown_again(project: Project) -> None:
+    chats = "import signal; print('hello\\n' * 30 + 'ready', flush=True); signal.pause()"
+    code = "import os; print('oh', flush=True); open(os.sys.argv[1]).read(); exit(1)"
+    os.mkfifo(project.folder / "go")
+    project.process("a", code, str(project.folder / "go"), ready={"line": "oh"})
+    project.process("b", chats, depends_on=["a"])
+    with project.up() as up:
+        up.wait_for("| ready")
+        (project.folder / "go").write_bytes(b"")
+        assert up.end() == 3
+    assert "its last words:\nisthmus |     oh\n" in up.output
+
+
+def test_one_that_is_interrupted_before_it_is_ready_was_not_ready(project: Project) -> None:
+    with project.process("a", WAITS, ready={"line": "never"}).up() as up:
+        until(lambda: up.pid("a"))
+        up.interrupt()
+        assert up.end() == 130
+    assert up.how("a") == "was not ready, stopped: ended by SIGTERM"
+
+
+def test_it_is_said_now_and_then_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "FIRST_WORD", 1e-6)
+    said: list[str] = []
+
+    async def wait() -> None:
+        watch = LineWatch(("^redy$",))
+        telling = asyncio.create_task(patience.tell_waiting("gateway", watch, 60.0, said.append))
+        while len(said) < 3:
+            await asyncio.sleep(0)
+        telling.cancel()
+
+    asyncio.run(wait())
+    assert said[0] == "waiting for gateway: line '^redy$', 60 s left"
+
+
+def test_a_stranger_who_listens_there_already_is_not_taken_for_the_process(
+    project: Project,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        up = project.process("a", "print('here')", ready={"port": f"127.0.0.1:{port}"}).done()
+    assert up.status == 3
+    assert f"somebody listens at port 127.0.0.1:{port} already" in up.output
+    assert up.log("a") == ""
+    assert up.nothing_is_left()
+
+
+def test_the_current_folder_may_go_during_a_run(project: Project) -> None:
+    here = project.folder / "here"
+    here.mkdir()
+    with project.process("a", WAITS).up(cwd=here) as up:
+        up.wait_for_state("a", "running")
+        here.rmdir()
+        up.interrupt()
+        assert up.end() == 130, up.output
+    assert "Traceback" not in up.output
+    assert f"logs: {up.folder}/logs" in up.output
+    assert list((project.folder / ".isthmus" / "up").iterdir()) == []
+
+
+def test_a_state_folder_that_cannot_be_made_is_said(project: Project) -> None:
+    (project.folder / ".isthmus").touch()
+    up = project.process("a", WAITS).done()
+    assert up.status == 2
+    assert "isthmus: cannot make" in up.output and "Traceback" not in up.output
+    assert not (project.folder / "runs").exists()
+
+
+def test_what_the_supervisor_says_is_in_a_log_of_its_own(project: Project) -> None:
+    up = project.process("a", "raise SystemExit(4)").process("b", WAITS).done()
+    lines = [line.partition(" ") for line in up.log("isthmus").splitlines()]
+    assert all(len(moment) == len("2026-01-01T00:00:00Z") for moment, _, _ in lines)
+    told = [line for _, _, line in lines]
+    assert told == [
+        line.removeprefix("isthmus | ")
+        for line in up.output.splitlines()
+        if line.startswith("isthmus | ")
+    ]
+    assert "a ended with status 4, without a word" in told
+
+
+def test_a_starter_that_ignores_the_end_of_children(project: Project) -> None:
+    ignore = (
+        "import os, signal, sys; signal.signal(17, signal.SIG_IGN); os.execv(*eval(sys.argv[1]))"
+    )
+    project.process("a", "print('here')").write()
+    command = [sys.executable, "-I", "-m", "isthmus", "up"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", ignore, repr((sys.executable, command))],
+        cwd=project.folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "a       | here\n"), done.stderr
+
+
+OWN_RUN = """
+import asyncio, os, sys
+from pathlib import Path
+from isthmus.runtimes.launch import prepare
+from isthmus.runtimes.manifest import load_manifest
+from isthmus.runtimes.plan import plan
+from isthmus.runtimes.state import StateFolder
+from isthmus.supervisor import restarts
+from isthmus.supervisor.run import Run
+from isthmus.supervisor.terminal import Terminal
+
+here = Path.cwd()
+manifest = load_manifest(here / "isthmus.toml", os.environ)
+run = Run(manifest, plan(manifest), StateFolder.beside(here), os.environ, prepare)
+"""
+
+
+def own_run(project: Project, code: str) -> subprocess.CompletedProcess[str]:
+    project.write()
+    return subprocess.run(
+        [sys.executable, "-I", "-c", OWN_RUN + textwrap.dedent(code)],
+        cwd=project.folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def test_wardens_of_earlier_lives_are_forgotten(project: Project) -> None:
+    project.process("a", "raise SystemExit(1)", restart="on-failure", restart_limit=3)
+    done = own_run(
+        project,
+        """
+        restarts.FIRST_DELAY = 0.0
+        assert asyncio.run(run.supervise()) == 1
+        print(run.processes["a"].restarts.total, len(run._wards))
+        """,
+    )
+    assert done.stdout == "3 1\n", done.stderr
+
+
+def test_a_run_that_cannot_even_begin_leaves_no_lock(project: Project) -> None:
+    project.process("a", "")
+    done = own_run(
+        project,
+        """
+        def start(terminal):
+            raise RuntimeError("can't start new thread")
+        Terminal.start = start
+        asyncio.run(run.supervise())
+        """,
+    )
+    assert "can't start new thread" in done.stderr.splitlines()[-1]
+    assert list((project.folder / ".isthmus" / "up").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -66,15 +66,11 @@ def manifest_of(args: argparse.Namespace) -> Path:
     """Say which manifest is meant.
 
     Raises:
-        ManifestError: there is none, or no current folder to look from.
+        ManifestError: there is none.
     """
-    from isthmus.errors import ManifestError
     from isthmus.runtimes.manifest import find_manifest
 
-    try:
-        found: Path = args.manifest or find_manifest(Path.cwd())
-    except FileNotFoundError as exc:
-        raise ManifestError("the current folder was removed; go to one that is there") from exc
+    found: Path = args.manifest or find_manifest(Path.cwd())
     return found
 
 

@@ -30,6 +30,9 @@ class Interrupts:
 
     def handle(self) -> None:
         """Handle them from now on, in the running loop."""
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            # Who started us wanted no news of children; without them no status would reach us.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in _ASKING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._came, number)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from isthmus.errors import SupervisionError
+from isthmus.errors import EnvironmentSetupError, SupervisionError
 from isthmus.runtimes.examine import Examination
 from isthmus.runtimes.placeholders import substitute
 from isthmus.runtimes.precheck import check_there
@@ -90,8 +91,14 @@ class Preparing:
         """True while something is still being built, whether or not anybody waits for it."""
         return self._aside.busy
 
-    async def examine(self, processes: Iterable[ProcessSettings]) -> None:
+    async def examine(
+        self, processes: Iterable[ProcessSettings], values: Mapping[str, str]
+    ) -> None:
         """Look at every runtime these processes need, and build those that are not built.
+
+        Args:
+            processes: of the run.
+            values: what placeholders stand for.
 
         Raises:
             EnvironmentSetupError: one cannot be used.
@@ -99,9 +106,10 @@ class Preparing:
         names = dict.fromkeys(each.runtime for each in processes if each.runtime)
         runtimes = [self._manifest.runtimes[name] for name in names]
         # Before minutes go into building one: are the others there at all?
-        await self._aside.run(lambda: check_there(runtimes, self._state, self._environ))
-        for runtime in runtimes:
-            await self._prepared(runtime, ["python"], {}, self._manifest.folder)
+        with _as_ours("the runtimes"):
+            await self._aside.run(lambda: check_there(runtimes, self._state, self._environ))
+        for runtime in sorted(runtimes, key=lambda each: bool(each.requirements)):
+            await self._prepared(runtime, ["python"], _marks(values), self._manifest.folder)
 
     async def order(self, settings: ProcessSettings, values: Mapping[str, str], log: Path) -> Order:
         """Prepare one process, with the placeholders filled in.
@@ -121,8 +129,7 @@ class Preparing:
         extra = {
             "PYTHONUNBUFFERED": "1",  # else what is printed comes through 8 KiB at a time
             **{name: substitute(text, values) for name, text in settings.env.items()},
-            "ISTHMUS_RUN_ID": values["run_id"],
-            "ISTHMUS_RUN_DIR": values["run"],
+            **_marks(values),
             "ISTHMUS_PROCESS": settings.name,
         }
         runtime = self._manifest.runtimes[settings.runtime] if settings.runtime else None
@@ -156,11 +163,28 @@ class Preparing:
         extra: Mapping[str, str],
         cwd: Path,
     ) -> Launched:
-        launch = await self._aside.run(
-            lambda: self._prepare(
-                runtime, command, self._state, self._environ, self._say, extra=extra, cwd=cwd
+        with _as_ours(runtime.called if runtime is not None else command[0]):
+            launch = await self._aside.run(
+                lambda: self._prepare(
+                    runtime, command, self._state, self._environ, self._say, extra=extra, cwd=cwd
+                )
             )
-        )
         if runtime is not None and launch.examination is not None:
             self.examinations[runtime.name] = launch.examination
         return launch
+
+
+def _marks(values: Mapping[str, str]) -> dict[str, str]:
+    """By these a process is known for one of the run, also when all who knew it were killed."""
+    return {"ISTHMUS_RUN_ID": values["run_id"], "ISTHMUS_RUN_DIR": values["run"]}
+
+
+@contextmanager
+def _as_ours(what: str) -> Iterator[None]:
+    """Say what could not be prepared, such as for a state folder that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"{what} cannot be prepared: {where}{error.strerror or error}"
+        raise EnvironmentSetupError(text) from error

@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from isthmus.errors import Error
+from isthmus.errors import Error, SupervisionError
 from isthmus.runtimes.settings import ProcessSettings, Ready
 from isthmus.supervisor.output import Output
+from isthmus.supervisor.patience import tell_waiting
 from isthmus.supervisor.readiness import LineWatch, Reach
 from isthmus.supervisor.restarts import Restarts
 from isthmus.supervisor.ward import Ending, Order, Ward
@@ -38,11 +39,13 @@ class Outcome:
             started".
         how: the same in words.
         status: as `Ending.status`; None if it has none of its own.
+        brief: what is said of the run where this ended it.
     """
 
     kind: str
     how: str
     status: int | None = None
+    brief: str = "failed"
 
 
 class Surroundings(Protocol):
@@ -61,6 +64,9 @@ class Surroundings(Protocol):
 
     async def start(self, name: str, order: Order, output: Callable[[bytes], None]) -> Ward:
         """Start it."""
+
+    async def dismiss(self, ward: Ward) -> None:
+        """Let go of an earlier life's warden."""
 
     async def sweep(self) -> None:
         """End what a killed warden has left."""
@@ -147,6 +153,8 @@ class Process:
             order = await self._unless_stopping(self._run.order(self.settings))
             if order is None or self._run.stopping.is_set():
                 return self._stopped_between()
+            if await self._unless_stopping(self._expect_nobody()) is None:
+                return self._stopped_between()
             ending, ready_for = await self._one_life(order)
             if self._asked:
                 return self._stopped(ending)
@@ -157,6 +165,22 @@ class Process:
             if await self._unless_stopping(_later(delay)) is None:
                 return self._stopped_between()
 
+    async def _expect_nobody(self) -> bool:
+        """See that nobody is where the process will be: they would be taken for it.
+
+        Raises:
+            SupervisionError: somebody is there.
+        """
+        ready = self.settings.ready
+        if ready is not None and ready.kind != "line":
+            target = self._run.target(ready)
+            if await Reach(ready.kind, target).is_taken():
+                raise SupervisionError(
+                    f"before it was started, somebody listens at {ready.kind} {target} already: "
+                    "end that one, or choose another place"
+                )
+        return True
+
     async def _one_life(self, order: Order) -> tuple[Ending, float | None]:
         """Start it and see it to its end; the second value is for how many seconds it was ready."""
         self._trouble = ""
@@ -164,7 +188,7 @@ class Process:
         ward = await self._run.start(self.name, order, self.output.take)
         self.ward, previous = ward, self.ward
         if previous is not None:
-            await previous.dismiss()
+            await self._run.dismiss(previous)
         self.pid, self.status = ward.pid, None
         self.started_ns, self.ended_ns = time.time_ns(), None
         self._run.values[f"{self.name}.pid"] = str(ward.pid)
@@ -208,8 +232,10 @@ class Process:
     async def _until_reached(self, awaited: LineWatch | Reach, ended: asyncio.Task[Ending]) -> bool:
         seen = asyncio.create_task(awaited.until_reached())
         limit = self.settings.ready_timeout
+        telling = asyncio.create_task(tell_waiting(self.name, awaited, limit, self._run.say))
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([seen, ended], timeout=limit, return_when=first)
+        telling.cancel()
         if not seen.done():
             await asyncio.sleep(0)  # it may have been ready with its last breath
         if seen.done():
@@ -255,7 +281,8 @@ class Process:
             what += f", after {self.restarts.total} restarts"
         self._run.show_failure(self, what)
         # What we ended because of its trouble has no status of its own.
-        return Outcome("failed", what, None if self._trouble else ending.status)
+        status = None if self._trouble else ending.status
+        return Outcome("failed", what, status, "was not ready" if self._trouble else "failed")
 
     def _what_happened(self, ending: Ending, ready_for: float | None) -> str:
         if self._trouble:
@@ -269,7 +296,9 @@ class Process:
             how = "killed"
         elif ending.status == -signal.SIGKILL and not ending.orphaned:
             how = f"did not stop in {duration(self.settings.stop_timeout)}, killed"
-        return Outcome("stopped", f"stopped: {how}", ending.status)
+        unready = self.settings.ready is not None and not self.ready.is_set()
+        what = "was not ready, stopped" if unready else "stopped"
+        return Outcome("stopped", f"{what}: {how}", ending.status)
 
     def _stopped_between(self) -> Outcome:
         if self.started_ns is None:

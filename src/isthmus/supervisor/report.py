@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ from isthmus.supervisor.identity import boot_id, started_at
 from isthmus.supervisor.process import Process
 from isthmus.supervisor.process import facts as process_facts
 from isthmus.supervisor.records import LOGS
-from isthmus.supervisor.words import duration
+from isthmus.supervisor.words import duration, signal_name
 
 __all__ = [
     "RECORD_VERSION",
     "Reported",
     "Verdict",
+    "asked_by",
     "facts",
     "farewell",
     "known_fault",
@@ -29,6 +31,10 @@ __all__ = [
 ]
 
 RECORD_VERSION = 1
+_SENDERS: Mapping[int, str] = {
+    signal.SIGINT: " (Ctrl-C)",
+    signal.SIGHUP: " (its terminal was closed)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,17 @@ class Verdict:
     Attributes:
         why: in words.
         status: the exit status of `isthmus up`.
+        cause: what was behind that, for `up.json`; the user has been told already.
     """
 
     why: str
     status: int
+    cause: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Why, and what was behind that."""
+        return f"{self.why}: {self.cause}" if self.cause else self.why
 
 
 class Reported(Protocol):
@@ -76,7 +89,7 @@ def facts(run: Reported) -> dict[str, Any]:
         "supervisor": {"pid": pid, "ticks": started_at(pid), "boot_id": boot_id()},
         "started_ns": run.started_ns,
         "ended_ns": run.ended_ns,
-        "why": run.verdict.why if run.verdict else None,
+        "why": run.verdict.whole if run.verdict else None,
         "status": run.verdict.status if run.verdict else None,
         "stop_seconds": sum(each.stop_timeout for each in run.plan.processes),
         "processes": {name: process_facts(each) for name, each in run.processes.items()},
@@ -84,11 +97,31 @@ def facts(run: Reported) -> dict[str, Any]:
     }
 
 
-def last_words(name: str, what: str, words: Sequence[str]) -> str:
-    """Say how a process failed, and what it said last."""
+def last_words(name: str, what: str, words: Sequence[str], *, shown: bool) -> str:
+    """Say how a process failed, and what it said last.
+
+    Args:
+        name: of the process.
+        what: became of it.
+        words: its last lines.
+        shown: they are on the user's screen, a few lines above.
+    """
     if not words:
         return f"{name} {what}, without a word"
+    if shown:
+        return f"{name} {what}; its last words are above"
     return "\n".join([f"{name} {what}; its last words:", *(f"    {line}" for line in words)])
+
+
+def asked_by(number: int, *, down: bool) -> str:
+    """Say who asked a run to end, as far as that is known.
+
+    Args:
+        number: of the signal that came.
+        down: `isthmus down` has said that it sends one.
+    """
+    senders = {**_SENDERS, signal.SIGTERM: " (isthmus down)"} if down else _SENDERS
+    return f"{signal_name(number)} came{senders.get(number, '')}"
 
 
 def known_fault(text: str) -> str:
@@ -125,7 +158,7 @@ def shown(path: Path) -> str:
     """Name a path as short as it can be: from the current folder, if it is below that."""
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # not below it, or it was removed
         return str(path)
 
 

@@ -21,6 +21,7 @@ from isthmus.runtimes.plan import Plan
 from isthmus.runtimes.settings import Manifest, ProcessSettings, Ready
 from isthmus.runtimes.state import StateFolder
 from isthmus.supervisor import records, report
+from isthmus.supervisor.console import Console
 from isthmus.supervisor.interrupts import Interrupts
 from isthmus.supervisor.logfile import LogFile
 from isthmus.supervisor.orphans import adopt_orphans, end_orphans
@@ -28,14 +29,16 @@ from isthmus.supervisor.output import Output
 from isthmus.supervisor.preparing import Prepare, Preparing
 from isthmus.supervisor.process import Outcome, Process
 from isthmus.supervisor.report import Verdict
-from isthmus.supervisor.terminal import OWN, Terminal, wants_colour
 from isthmus.supervisor.ward import Order, Ward
 from isthmus.supervisor.warden import remove_tree
-from isthmus.supervisor.words import exit_status, signal_name
+from isthmus.supervisor.words import exit_status
 
 __all__ = ["EXIT_FAILED", "Run"]
 
 EXIT_FAILED = 3
+
+OWN_LOG = "isthmus"
+"""The name of the log of what the supervisor itself says."""
 
 TOOLS_PATIENCE = 5.0
 """Seconds that the preparation of a process may go on when the run has ended."""
@@ -76,11 +79,12 @@ class Run:
         self._preparing = Preparing(manifest, state, environ, prepare, self.say)
         self._wardens: set[int] = set()
         self._wards: list[Ward] = []
-        self._terminal = Terminal(
+        self._lock: records.RunLock | None = None
+        self._console = Console(
             [each.name for each in plan.processes],
             {each.name: report.shown(self._log(each.name)) for each in plan.processes},
-            colour=wants_colour(environ, 1),
-            own_colour=wants_colour(environ, 2),
+            self._log(OWN_LOG),
+            environ,
         )
         self._unwritable: set[Path] = set()
 
@@ -100,10 +104,10 @@ class Run:
         self._decided: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         interrupts = Interrupts(self._asked, self._insisted)
         interrupts.handle()
-        records.make_run_folder(self.manifest.runs_folder, self.id)
-        self._lock = records.RunLock(self._state.up, self.id)
-        self._terminal.start()
         try:
+            self._lock = records.RunLock(records.up_folder(self._state), self.id)
+            records.make_run_folder(self.manifest.runs_folder, self.id)
+            self._console.start()
             self._make_processes()
             self.changed()
             await self._live()
@@ -127,6 +131,7 @@ class Run:
         Raises:
             SupervisionError: it could not be started.
         """
+        assert self._lock is not None
         ward = await Ward.start(
             order,
             run_id=self.id,
@@ -138,6 +143,11 @@ class Run:
         self._wards.append(ward)
         return ward
 
+    async def dismiss(self, ward: Ward) -> None:
+        """Let go of an earlier life's warden."""
+        await ward.dismiss()
+        self._wards.remove(ward)
+
     async def sweep(self) -> None:
         """End what a killed warden has left."""
         await end_orphans(self._wardens)
@@ -146,6 +156,7 @@ class Run:
         """Write down how things are."""
         facts = report.facts(self)
         brief = {name: value for name, value in facts.items() if name != "runtimes"}
+        assert self._lock is not None
         for file, content in ((self._lock.record, brief), (self.folder / records.UP, facts)):
             try:
                 records.write_json(file, content)
@@ -156,22 +167,23 @@ class Run:
 
     def say(self, text: str) -> None:
         """Tell the user, from any thread."""
-        for line in text.splitlines():
-            self._terminal.show(OWN, line)
+        self._console.say(text)
 
     def show_failure(self, process: Process, what: str) -> None:
         """Tell the user of a failure, with the last words of the process."""
         # The end of a main process that ran is a result: what it said is on the screen already.
         is_result = process.name == self.plan.main and process.ready.is_set()
         if not is_result:
-            self.say(report.last_words(process.name, what, process.output.last_words()))
+            words = process.output.last_words()
+            shown = self._console.has_just_shown(process.name, len(words))
+            self.say(report.last_words(process.name, what, words, shown=shown))
         self.say(report.known_fault(process.output.tail()))
 
     def _make_processes(self) -> None:
         for settings in self.plan.processes:
             name = settings.name
             log = LogFile(self._log(name), self.say)
-            output = Output(name, log, self._terminal)
+            output = Output(name, log, self._console)
             dependencies = [self.processes[each] for each in settings.depends_on]
             self.processes[name] = Process(settings, dependencies, output, self)
 
@@ -196,10 +208,10 @@ class Run:
     async def _examine(self) -> None:
         """Look at every runtime before anything starts: what is missing shows now, not later."""
         try:
-            await self._preparing.examine(self.plan.processes)
+            await self._preparing.examine(self.plan.processes, self.values)
         except Error as error:
             self.say(str(error))
-            self._decide(Verdict("nothing was started", EXIT_FAILED))
+            self._decide(Verdict("nothing was started", EXIT_FAILED, str(error)))
 
     async def _watch(self, process: Process) -> None:
         name = process.name
@@ -212,7 +224,7 @@ class Run:
         if name == self.plan.main:
             self._decide(Verdict(f"{name} {outcome.how}", _status_of_main(outcome)))
         elif outcome.kind == "failed":
-            self._decide(Verdict(f"{name} failed", EXIT_FAILED))
+            self._decide(Verdict(f"{name} {outcome.brief}", EXIT_FAILED))
         elif all(each.over.is_set() for each in self.processes.values()):
             self._decide(Verdict("every process has ended", 0))
 
@@ -225,6 +237,18 @@ class Run:
 
     async def _leave_nothing(self) -> None:
         """End and remove all that is left, while there are still wardens to do it if we die."""
+        try:
+            await self._end_processes()
+            for process in self.processes.values():
+                process.output.close()
+            self.ended_ns = time.time_ns()
+            if self.verdict is not None:
+                self.changed()
+                self.say(report.farewell(self))
+        finally:
+            self._let_go()
+
+    async def _end_processes(self) -> None:
         for ward in self._wards:
             ward.kill()
         await asyncio.gather(*(ward.wait() for ward in self._wards))
@@ -232,14 +256,15 @@ class Run:
         remove_tree(self.sockets)
         for ward in self._wards:
             await ward.dismiss()
-        for process in self.processes.values():
-            process.output.close()
-        self.ended_ns = time.time_ns()
-        if self.verdict is not None:
-            self.changed()
-            self.say(report.farewell(self))
-        self._lock.release()
-        self._terminal.close()
+
+    def _let_go(self) -> None:
+        try:
+            if self._lock is not None:
+                self._lock.release()
+        except OSError as error:
+            self.say(f"cannot remove {error.filename}: {error.strerror}")
+        finally:
+            self._console.close()
 
     async def _end_tools(self) -> None:
         """End what builds an environment; its thread may try another tool before it gives up."""
@@ -251,7 +276,8 @@ class Run:
             await asyncio.sleep(0.01 if busy else 0)
 
     def _asked(self, number: int) -> None:
-        self._decide(Verdict(f"{signal_name(number)} came", 128 + number))
+        down = self._lock is not None and self._lock.asked.exists()
+        self._decide(Verdict(report.asked_by(number, down=down), 128 + number))
 
     def _insisted(self) -> None:
         for process in self.processes.values():
