@@ -261,7 +261,8 @@ def test_a_starter_that_ignores_the_end_of_children(project: Project) -> None:
     ignore = (
         "import os, signal, sys; signal.signal(17, signal.SIG_IGN); os.execv(*eval(sys.argv[1]))"
     )
-    project.process("a", "print('here')").write()
+    project.runtime("mine", python=sys.executable)  # it is asked, by a child
+    project.process("a", "print('here')", runtime="mine").write()
     command = [sys.executable, "-I", "-m", "isthmus", "up"]
     done = subprocess.run(
         [sys.executable, "-I", "-c", ignore, repr((sys.executable, command))],
