@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,13 +45,32 @@ def test_what_is_whose(
     assert words(*arguments) == expected
 
 
-@pytest.mark.parametrize("arguments", [("demo", "more"), ("demo", "--steps", "5"), ("--steps",)])
-def test_what_is_nobody_s_is_refused(
-    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("demo more", "demo -- more"),
+        ("demo demo", "demo -- demo"),
+        ("demo --steps 5", "demo -- --steps 5"),
+        ("demo --steps 5 -- --more", "demo -- --steps 5 --more"),
+        ("demo --manifest a x", "demo --manifest a -- x"),
+    ],
+)
+def test_what_is_the_main_process_s_goes_after_two_dashes(
+    arguments: str, meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        words(*arguments)
-    assert "unrecognized arguments" in capsys.readouterr().err
+        words(*arguments.split())
+    said = capsys.readouterr().err
+    assert said == (
+        "usage: isthmus up [--manifest FILE] [RUN] [-- ARGS ...]\n"
+        f"isthmus up: error: arguments of the main process go after --: isthmus up {meant}\n"
+    )
+
+
+def test_an_option_that_is_nobody_s_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        words("--steps", "5")
+    assert "[-- ARGS ...]\n" in capsys.readouterr().err
 
 
 def test_arguments_go_to_the_main_process_as_they_are() -> None:
@@ -92,8 +112,6 @@ def test_a_timeout_is_seconds(timeout: str, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("command", ["ps", "down"])
 def test_looking_around_loads_no_event_loop(command: str) -> None:
-    import subprocess
-
     program = (
         f"import sys, isthmus.cli.{command}, isthmus.supervisor.registry\n"
         "print(*[m for m in ('asyncio', 'numpy', 'isthmus.supervisor.run') if m in sys.modules])"
@@ -102,3 +120,22 @@ def test_looking_around_loads_no_event_loop(command: str) -> None:
         [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("loaded", ["isthmus.cli.main", "isthmus.cli.up", "isthmus.supervisor.run"])
+def test_an_interrupt_while_modules_are_loaded_is_quiet(loaded: str, tmp_path: Path) -> None:
+    (tmp_path / "isthmus.toml").write_text("[process.a]\ncommand = ['x']\n", encoding="utf-8")
+    program = f"""
+import os, runpy, signal, sys
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == {loaded!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+sys.argv[1:] = ["up"]
+runpy.run_module("isthmus", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) in ((-2, "", ""), (130, "", ""))

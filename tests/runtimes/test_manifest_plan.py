@@ -87,7 +87,8 @@ TWO = "[run.demo]\nmain = 'sim'\n[run.test]\nmain = 'web'\n"
         (MANY, TWO, "dmeo", r"no run 'dmeo'; its runs: demo, test; nearest 'demo'"),
         (MANY, TWO, "log", r"that is a process: add \[run.log\] with main = \"log\""),
         (MANY, "", "demo", r"its runs: none; `isthmus up` alone starts every process"),
-        ("", "", None, r"no \[process.NAME\] to start"),
+        ("", "", None, r"no \[process.NAME\] to start: take the # away"),
+        ("", "", "demo", r"no \[process.NAME\] to start: take the # away"),
     ],
 )
 def test_what_cannot_be_chosen(processes: str, runs: str, name: str | None, says: str) -> None:

@@ -77,6 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _make_streams_usable()
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as __main__ leaves it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         name = _command_name(arguments)
         args = command_parser(name).parse_args(arguments[1:])
         return _load(COMMANDS[name]).run(args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from isthmus.runtimes.plan import Plan
 
 from .ps import manifest_of
 
+USAGE = "isthmus up [--manifest FILE] [RUN] [-- ARGS ...]"
 EPILOG = """\
 ARGS are added to the command of the main process. The first Ctrl-C stops the processes in order,
 dependents first; the second one kills them.
@@ -25,7 +27,7 @@ exit status: that of the main process; 130 after Ctrl-C (128 + the signal's numb
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus up`."""
     parser.epilog = EPILOG
-    parser.usage = f"{parser.prog} [--manifest FILE] [RUN] [-- ARGS ...]"
+    parser.usage = USAGE
     _add_manifest(parser)
     parser.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="[RUN] [-- ARGS ...]",
@@ -88,10 +90,16 @@ def _words(args: argparse.Namespace) -> tuple[str | None, list[str]]:
     """Part the run's name from what comes after `--`; options may stand behind the name too."""
     words = list(args.words)
     cut = words.index("--") if "--" in words else len(words)
-    parser = argparse.ArgumentParser(prog="isthmus up")
+    parser = argparse.ArgumentParser(prog="isthmus up", usage=USAGE)
     _add_manifest(parser, args.manifest)
     parser.add_argument("run", nargs="?")
-    parser.parse_args(words[:cut], args)
+    _, others = parser.parse_known_args(words[:cut], args)
+    if others:
+        at = cut
+        for word in reversed(others):  # from the end: it may be there before, as the run's name
+            at = max((place for place in range(at) if words[place] == word), default=at)
+        meant = ["isthmus", "up", *words[:at], "--", *words[at:cut], *words[cut + 1 :]]
+        parser.error(f"arguments of the main process go after --: {shlex.join(meant)}")
     return args.run, words[cut + 1 :]
 
 

@@ -39,13 +39,16 @@ def plan(manifest: Manifest, run_name: str | None = None) -> Plan:
         ManifestError: no such run, several to choose from, nothing to start, or a process needs an
             environment variable that was not set.
     """
+    if not manifest.processes:
+        raise ManifestError(
+            f"{manifest.path}: no [process.NAME] to start: take the # away from the [process...] "
+            "examples in it, or add one"
+        )
     run = _choose(manifest, run_name)
     named = dict.fromkeys([*run.processes, *([run.main] if run.main else [])])
     wanted = set(named or manifest.processes)
     for name in tuple(wanted):
         wanted |= dependencies(manifest.processes, name)
-    if not wanted:
-        raise ManifestError(f"{manifest.path}: no [process.NAME] to start; add one")
     processes = tuple(_ordered(each for each in manifest.processes.values() if each.name in wanted))
     for process in processes:
         _check_variables(manifest, process)
@@ -81,7 +84,7 @@ def _choose(manifest: Manifest, name: str | None) -> RunSettings:
     hint = f"; nearest '{near[0]}'" if near else ""
     if name in manifest.processes:
         hint = f'; that is a process: add [run.{name}] with main = "{name}"'
-    known = ", ".join(runs) or "none; `isthmus up` alone starts every process"
+    known = ", ".join(runs) or "none; `isthmus up` alone starts every process of it"
     raise ManifestError(f"{manifest.path} has no run '{name}'; its runs: {known}{hint}")
 
 
