@@ -248,7 +248,7 @@ def test_a_terminal_that_hangs_up_stops_the_run(project: Project) -> None:
         terminal.shows(b"here")
         terminal.hang_up()
         assert up.end() == 129
-    assert up.facts["why"] == "SIGHUP came"
+    assert up.facts["why"] == "SIGHUP came (its terminal was closed)"
     assert up.nothing_is_left()
 
 
