@@ -195,7 +195,7 @@ def test_nobody_listens_and_it_says_once_that_it_waits(
     address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ConnectError, match=f"Start one with: .* --listen {address}"):
-        isthmus.connect(address, timeout=1.5)
+        isthmus.connect(address, timeout=4.0)
     (record,) = caplog.records
     assert "waiting for a gateway: No such file" in record.getMessage()
 

@@ -129,7 +129,8 @@ def test_a_run_carries_one_id(demo: Demo) -> None:
     assert status == 0, demo.output
     up = json.loads((run.path / "up.json").read_text(encoding="utf-8"))
     assert run.meta["run_id"] == run.path.name == up["run_id"]
-    assert {path.name for path in (run.path / "logs").iterdir()} == {"gateway.log", "sim.log"}
+    logs = {path.name for path in (run.path / "logs").iterdir()}
+    assert logs == {"gateway.log", "sim.log", "isthmus.log"}
 
 
 def after_the_first_goal(process: subprocess.Popen[str]) -> Iterator[str]:
