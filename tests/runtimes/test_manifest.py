@@ -230,6 +230,7 @@ WRONG: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "set PYTHONPATH": (R + "env.set.PYTHONPATH = 'x'", 3, ("use the runtime's `pythonpath`",)),
     "set ours": (P + "env = { ISTHMUS_RUN_ID = 'x' }", 3, ("isthmus sets it",)),
     "ros": (R + "env.ros = 1", 3, ("expected true or false, got 1",)),
+    "our name": ("[process.isthmus]\ncommand = 'a'", 1, ("another name",)),
     "command empty": ("[process.a]\ncommand = ''", 2, ("expected a program",)),
     "command none": ("[process.a]\ncommand = []", 2, ("expected a program",)),
     "command nothing": ("[process.a]\ncommand = ['', 'x']", 2, ("expected a program, got ''",)),

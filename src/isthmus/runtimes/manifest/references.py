@@ -41,6 +41,15 @@ def imports_are_wanted_or_forbidden(manifest: Manifest) -> Iterator[Complaint]:
                     )
 
 
+def no_process_has_our_name(manifest: Manifest) -> Iterator[Complaint]:
+    """A run's own lines and log are called `isthmus`."""
+    if "isthmus" in manifest.processes:
+        yield Complaint(
+            ("process", "isthmus"),
+            "'isthmus' is what a run calls its own lines and log; give the process another name",
+        )
+
+
 def names_are_there(manifest: Manifest) -> Iterator[Complaint]:
     """Every runtime and process that is named exists."""
     for place, name, what, known in _references(manifest):
@@ -146,6 +155,7 @@ def _groups(process: ProcessSettings) -> Iterator[str]:
 RULES: tuple[Callable[[Manifest], Iterator[Complaint]], ...] = (
     locks_are_of_requirements,
     imports_are_wanted_or_forbidden,
+    no_process_has_our_name,
     names_are_there,
     nothing_waits_for_itself,
     placeholders_have_values,
