@@ -17,7 +17,13 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from .contract import Contract
-from .errors import ConnectError, ConnectionLostError, RemoteProtocolError, UpgradeError
+from .errors import (
+    ConnectError,
+    ConnectionLostError,
+    NoAnswerError,
+    RemoteProtocolError,
+    UpgradeError,
+)
 from .protocol import BinaryCodec, ClientProtocol, Codec, JsonCodec
 from .protocol.binaryframer import BinaryFramer
 from .protocol.bounds import WIRE_VERSION
@@ -44,7 +50,6 @@ from .transport.stream import StreamTransport
 __all__ = [
     "Channel",
     "Dial",
-    "NoAnswerError",
     "Wait",
     "complete",
     "open_channel",
@@ -220,10 +225,6 @@ class Channel:
 
 
 Opening = Generator[Wait, None, T]
-
-
-class NoAnswerError(ConnectError):
-    """Something listens, and does not answer the handshake."""
 
 
 def complete(

@@ -13,6 +13,7 @@
     ├── TransportError
     │   ├── AddressError               a URL cannot be understood or listened on
     │   ├── ConnectError               nobody could be reached
+    │   │   └── NoAnswerError          somebody was, and did not answer the handshake
     │   ├── ConnectionLostError        the peer went away
     │   └── UpgradeError               shared memory cannot be used between these two processes
     ├── RefusedError                   the gateway refused the handshake; says what to change
@@ -22,6 +23,7 @@
     │   └── InferenceError             a policy failed on an observation
     ├── RecordError                    a run on disk is damaged, or a column does not fit
     ├── EnvironmentSetupError          an interpreter or environment is missing or broken
+    │   └── NotBuiltError              an environment that is made on demand is not made yet
     ├── ManifestError                  `isthmus.toml` is missing, or says something wrong
     ├── SupervisionError               a run cannot be started or watched
     ├── ForbiddenImportError           a module that belongs to the other side was imported
@@ -46,6 +48,8 @@ __all__ = [
     "LocalProtocolError",
     "ManifestError",
     "MissingDependencyError",
+    "NoAnswerError",
+    "NotBuiltError",
     "ObservationError",
     "PeerError",
     "PolicyError",
@@ -120,6 +124,10 @@ class ConnectError(TransportError):
     """Nobody could be reached at the address in the time given."""
 
 
+class NoAnswerError(ConnectError):
+    """Something listens at the address, and does not answer the handshake."""
+
+
 class ConnectionLostError(TransportError):
     """The peer went away, or closed the connection."""
 
@@ -164,6 +172,10 @@ class RecordError(Error):
 
 class EnvironmentSetupError(Error):
     """An interpreter or an environment is missing or broken."""
+
+
+class NotBuiltError(EnvironmentSetupError):
+    """An environment that is made on demand is not made yet, and was not to be made now."""
 
 
 class ManifestError(Error):

@@ -16,7 +16,7 @@ from isthmus.errors import EnvironmentSetupError
 from isthmus.runtimes import Interpreter, PipInstaller, UvInstaller, choose_installer
 from isthmus.runtimes.making import folders
 from isthmus.runtimes.making.folders import remove_environment
-from isthmus.runtimes.making.installers import clean_environ, has_hashes, run_tool, uv_in
+from isthmus.runtimes.making.installers import has_hashes, run_tool, uv_in
 
 from ..support.pythons import executable
 
@@ -254,9 +254,15 @@ def test_a_missing_tool_is_reported(tmp_path: Path) -> None:
         run_tool([str(tmp_path / "uv")], {})
 
 
-def test_foreign_python_settings_do_not_reach_a_tool() -> None:
-    environ = {"PYTHONPATH": "/isaac", "PYTHONHOME": "/isaac", "PATH": "/bin", "LANG": "C"}
-    assert clean_environ(environ) == {"PATH": "/bin", "LANG": "C"}
+def test_foreign_settings_do_not_reach_a_tool(tmp_path: Path, python: Interpreter) -> None:
+    tool, seen = tmp_path / "uv", tmp_path / "seen"
+    tool.write_text(f"#!/bin/sh\nenv > {seen}\nmkdir -p {tmp_path}/made\n", encoding="utf-8")
+    tool.chmod(0o755)
+    foreign = {"PYTHONPATH": "/isaac", "PYTHONHOME": "/isaac", "CONDA_PREFIX": "/conda"}
+    environ = {**foreign, "LD_PRELOAD": "", "PATH": os.defpath, "MINE": "kept"}
+    UvInstaller(tool, environ).create(python, tmp_path / "made")
+    names = {line.split("=")[0] for line in seen.read_text(encoding="utf-8").splitlines()}
+    assert names.isdisjoint({*foreign, "LD_PRELOAD"}) and "MINE" in names
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,15 @@ def test_what_would_be_built_or_downloaded_is_left_for_later(tmp_path: Path) -> 
     ]
     check_there(runtimes, StateFolder.beside(tmp_path), ENVIRON)
     assert not (tmp_path / ".isthmus" / "envs" / "made").exists()
+
+
+def test_a_variable_that_a_clean_environment_has_not_still_names_a_python(tmp_path: Path) -> None:
+    environ = {**ENVIRON, "CONDA_PREFIX": os.path.dirname(os.path.dirname(sys.executable))}
+    check_there([runtime("sim", "${CONDA_PREFIX}")], StateFolder.beside(tmp_path), environ)
+
+
+def test_a_simulator_that_somebody_else_must_build_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "build.sh").touch()
+    with pytest.raises(EnvironmentSetupError, match="run its build.sh"):
+        check_there([runtime("sim", str(tmp_path))], StateFolder.beside(tmp_path), ENVIRON)

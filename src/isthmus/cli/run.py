@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         runtime, state = _of_manifest(name, args.manifest, os.environ)
     else:
         runtime, state = _of_option(args.python, os.environ)
-    launch = prepare(runtime, command, state, os.environ, _say, cwd=_here())
+    launch = prepare(runtime, command, state, os.environ, _say, cwd=Path.cwd())
     if args.show:
         print(description(launch, os.environ))
         return 0
@@ -119,7 +119,7 @@ def _of_manifest(
     from isthmus.runtimes.manifest import find_manifest, load_manifest
     from isthmus.runtimes.state import StateFolder
 
-    manifest = load_manifest(path or find_manifest(_here()), environ)
+    manifest = load_manifest(path or find_manifest(Path.cwd()), environ)
     if name not in manifest.runtimes:
         import difflib
 
@@ -136,17 +136,10 @@ def _of_option(python: str, environ: Mapping[str, str]) -> tuple[RuntimeSettings
     from isthmus.runtimes.state import StateFolder
 
     # Programs are kept apart by what they start, and a relative path is another one elsewhere.
-    place = os.fsencode(python if os.path.isabs(python) else f"{_here()}\0{python}")
+    place = os.fsencode(python if os.path.isabs(python) else f"{Path.cwd()}\0{python}")
     name = f"python-{hashlib.sha256(place).hexdigest()[:8]}"
-    runtime = RuntimeSettings(name, (python,), folder=_here(), where="--python")
+    runtime = RuntimeSettings(name, (python,), folder=Path.cwd(), where="--python")
     return runtime, StateFolder.of_user(environ)
-
-
-def _here() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise Error("the current folder was removed; change into one that is there") from None
 
 
 def description(launch: Launch, environ: Mapping[str, str]) -> str:

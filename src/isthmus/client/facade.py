@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..channel import Channel, Dial, NoAnswerError, complete, open_channel, open_in_memory
+from ..channel import Channel, Dial, complete, open_channel, open_in_memory
 from ..contract import Contract
 from ..contract.diff import require_same_interface
 from ..contract.joints import JointMap
@@ -18,6 +18,7 @@ from ..errors import (
     ConnectionLostError,
     ContractError,
     InterfaceMismatchError,
+    NoAnswerError,
     RefusedError,
     RemoteProtocolError,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from isthmus.errors import EnvironmentSetupError
+from isthmus.errors import EnvironmentSetupError, NotBuiltError
 from isthmus.runtimes.examine import Examination, examine
 from isthmus.runtimes.faults import explain
 from isthmus.runtimes.locate import Located
@@ -73,12 +73,11 @@ def inspect(
         evidence = f"{error.filename or state.root}: {error.strerror or error}"
         return Subject(settings, facts, (finding("state-unwritable", where, [evidence]),))
     except EnvironmentSetupError as error:
-        kind = _why_missing(state, str(error))
+        kind = _why_missing(state, error)
         # How it is built, the finding says by itself.
         return Subject(settings, facts, (finding(kind, where, [str(error).split(": `")[0]]),))
     located, child = around.located, around.environ
-    outdated = [line for line in said if "out of date" in line]
-    findings = _outdated(settings, state, where, outdated)
+    findings = _outdated(settings, state, where, said)  # nothing was built: it said what would be
     facts = replace(facts, python=str(located.python), kind=located.kind, origin=located.origin)
     say(f"asking {settings.name}: {located.python}")
     try:
@@ -101,10 +100,10 @@ def inspect(
     return Subject(settings, facts, tuple(findings), located, child, examination)
 
 
-def _why_missing(state: StateFolder, error: str) -> str:
-    if "not built yet" in error:
+def _why_missing(state: StateFolder, error: EnvironmentSetupError) -> str:
+    if isinstance(error, NotBuiltError):
         return "environment-not-built"
-    return "state-unwritable" if f"write into {state.root}" in error else "runtime-missing"
+    return "state-unwritable" if f"write into {state.root}" in str(error) else "runtime-missing"
 
 
 def _outdated(

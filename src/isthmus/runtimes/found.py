@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from isthmus.runtimes.cleaning import clean
 from isthmus.runtimes.interpreters import OLDEST, Interpreter, find_interpreters
-from isthmus.runtimes.making.installers import Say, clean_environ, run_tool
+from isthmus.runtimes.making.installers import Say, run_tool
 from isthmus.runtimes.probes import ProbeCache
 from isthmus.runtimes.versions import Specifier
 
@@ -61,7 +62,7 @@ def download_python(
     say(f"no Python {request} on this machine: asking uv for one")
     settings = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "UV_PYTHON_INSTALL_BIN": "0"}
     command = [os.fspath(uv), "python", "install", request]
-    run_tool(command, {**clean_environ(environ), **settings})
+    run_tool(command, {**clean(environ).environ, **settings})
 
 
 def lowest_minor(wanted: Sequence[Specifier]) -> str | None:

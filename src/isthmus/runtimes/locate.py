@@ -72,14 +72,14 @@ def locate(
         runtime: says where to look.
         state: where environments are made and answers kept.
         environ: a clean environment: given to what is run, and searched.
-        say: told, in one line each, what takes a while.
+        say: told, in one line each, what takes a while; where nothing is built, what would be.
         build: False makes, downloads and installs nothing.
         variables: what `${NAME}` in `python` stands for, such as a CONDA_PREFIX that a clean
             environment does not have; None takes those of `environ`.
 
     Raises:
-        EnvironmentSetupError: nothing is there, with what was looked for and found; what is there
-            is broken; or it would have to be made and `build` is False.
+        EnvironmentSetupError: nothing is there, with what was looked for and found, or what is
+            there is broken; NotBuiltError if it would have to be made and `build` is False.
     """
     search = _Search(
         runtime, state, environ, say, build, environ if variables is None else variables
@@ -126,7 +126,7 @@ class _Search:
             except NotThereError as error:
                 reasons[text] = str(error)
             except EnvironmentSetupError as error:
-                raise EnvironmentSetupError(f"{self._runtime.called} {error}") from error
+                raise type(error)(f"{self._runtime.called} {error}") from error
         for text in filter(is_version_range, reasons):
             try:
                 return self._downloaded(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from isthmus.errors import EnvironmentSetupError
+from isthmus.errors import EnvironmentSetupError, NotBuiltError
 from isthmus.runtimes.cleaning import clean
 from isthmus.runtimes.locate import locate
 from isthmus.runtimes.roots import find_roots
@@ -13,8 +13,6 @@ from isthmus.runtimes.state import StateFolder
 from isthmus.runtimes.versions import is_version_range
 
 __all__ = ["check_there"]
-
-_UNBUILT = "not built yet"  # as `locate` says where something is to be made
 
 
 def check_there(
@@ -41,9 +39,17 @@ def check_there(
         keep, ros = runtime.env.keep, runtime.env.ros
         cleaned = clean(environ, keep=keep, ros=ros, foreign_roots=find_roots(environ))
         try:
-            locate(runtime, state, cleaned.environ, lambda line: None, build=False)
+            locate(
+                runtime,
+                state,
+                cleaned.environ,
+                lambda line: None,
+                build=False,
+                variables=environ,
+            )
+        except NotBuiltError:
+            continue
         except EnvironmentSetupError as error:
-            if _UNBUILT not in str(error):
-                problems.append(str(error))
+            problems.append(str(error))
     if problems:
         raise EnvironmentSetupError("\n".join(problems))

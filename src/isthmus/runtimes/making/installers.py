@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 from isthmus.errors import EnvironmentSetupError
+from isthmus.runtimes.cleaning import clean
 from isthmus.runtimes.interpreters import Interpreter, probe
 from isthmus.runtimes.making.folders import empty_folder, finish, held, held_locks, is_unfinished
 
 Say = Callable[[str], None]
 
 _INSTALL_TIMEOUT = 1800.0  # seconds; PyTorch over a slow line
-
-# Would point a child Python at somebody else's packages.
-_FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONEXECUTABLE", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
 
 class Installer(Protocol):
@@ -59,7 +57,7 @@ class UvInstaller:
         # The system's certificates, as pip: a proxy's own authority is known there only.
         # A second name for the same switch serves older releases of uv.
         self._environ = {
-            **clean_environ(environ),
+            **clean(environ).environ,
             "UV_SYSTEM_CERTS": "1",
             "UV_NATIVE_TLS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
@@ -93,7 +91,7 @@ class PipInstaller:
     name = "pip"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = {**clean_environ(environ), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        self._environ = {**clean(environ).environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def create(self, interpreter: Interpreter, folder: Path) -> None:
         """Make an empty environment of `interpreter` in `folder`, replacing what is there."""
@@ -181,11 +179,6 @@ def has_hashes(lock: Path) -> bool:
     text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#-"]
     return bool(lines) and all("--hash=" in line for line in lines)
-
-
-def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Copy an environment without what would make a Python load another's packages."""
-    return {name: value for name, value in environ.items() if name not in _FOREIGN}
 
 
 def run_tool(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from isthmus.errors import EnvironmentSetupError
+from isthmus.errors import EnvironmentSetupError, NotBuiltError
 from isthmus.runtimes.interpreters import Interpreter
 from isthmus.runtimes.making.environments import (
     Environment,
@@ -110,7 +110,7 @@ def _is_done(spec: EnvironmentSpec, requirements: Requirements, interpreter: Int
 def _as_it_is(runtime: RuntimeSettings, state: StateFolder, say: Say) -> Environment:
     environment = made_environment(runtime, state)
     if environment is None:
-        raise EnvironmentSetupError(
+        raise NotBuiltError(
             f"the environment of [runtime.{runtime.name}] is not built yet: "
             f"`isthmus run {runtime.name} -- ...` builds it"
         )

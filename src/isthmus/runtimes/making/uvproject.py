@@ -11,10 +11,11 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from isthmus.errors import EnvironmentSetupError
+from isthmus.errors import EnvironmentSetupError, NotBuiltError
+from isthmus.runtimes.cleaning import clean
 from isthmus.runtimes.located import PROJECT
 from isthmus.runtimes.making.folders import held
-from isthmus.runtimes.making.installers import Say, clean_environ, python_of, run_tool
+from isthmus.runtimes.making.installers import Say, python_of, run_tool
 from isthmus.runtimes.probes import read_facts, write_facts
 
 __all__ = ["ensure_project"]
@@ -73,12 +74,12 @@ def _sync(uv: Path, folder: Path, environ: Mapping[str, str]) -> None:
         "UV_PROJECT_ENVIRONMENT": os.fspath(folder / ".venv"),
     }
     command = [os.fspath(uv), "sync", "--quiet", "--project", os.fspath(folder)]
-    run_tool(command, {**clean_environ(environ), **settings}, folder=folder)
+    run_tool(command, {**clean(environ).environ, **settings}, folder=folder)
 
 
 def _as_it_is(folder: Path, python: Path, stamp: Path, say: Say) -> Path:
     if not python.exists():
-        raise EnvironmentSetupError(
+        raise NotBuiltError(
             f"the environment of the project {folder} is not built yet: `isthmus run NAME -- ...` "
             "or `uv sync` builds it"
         )
