@@ -123,6 +123,7 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
     before, mapped = descriptors(), segments()
     yield
+
     def left() -> set[str]:
         return {
             one for one in descriptors() - before if "listing" not in one and "/proc/" not in one
