@@ -19,7 +19,7 @@ compile() { # OUTPUT [uv arguments...]
 compile uv.txt - <<<'uv'
 compile dev.txt --extra dev pyproject.toml
 compile sim.txt --extra mujoco pyproject.toml
-compile policy.txt --extra gateway pyproject.toml
+compile policy.txt --extra gateway --extra export pyproject.toml
 # The two ends of what the link supports: numpy 1 at its floor, numpy 2 at its newest.
 compile numpy1.txt - <<<"numpy==1.24.4 ; python_version < '3.12'
 numpy==1.26.4 ; python_version == '3.12'"

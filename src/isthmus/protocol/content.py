@@ -22,7 +22,7 @@ CONTROL: dict[Kind, type[Any]] = {
 
 _IN_HEADER = ("seq", "epoch")
 _ARRAYS = ("arrays", "training", "final")
-_LONG_TEXT = {"message", "reason", "error"}
+_LONG_TEXT = {"message", "reason", "error", "path"}
 _MAX_LONG_TEXT = 65536
 _U64 = 1 << 64
 

@@ -35,6 +35,7 @@ _TYPES: dict[Kind, str] = {
     Kind.RESULT: "result",
     Kind.PING: "ping",
     Kind.ADMIN: "admin",
+    Kind.LOAD_POLICY: "load_policy",
     Kind.WELCOME: "welcome",
     Kind.ACTION: "action",
     Kind.RESET: "reset",
@@ -42,6 +43,7 @@ _TYPES: dict[Kind, str] = {
     Kind.PONG: "ack",
     Kind.ERROR: "error",
     Kind.ADMIN_ACK: "admin_ack",
+    Kind.LOAD_POLICY_ACK: "load_policy_ack",
     Kind.TELEMETRY: "telemetry",
     Kind.BYE: "bye",
 }

@@ -10,6 +10,7 @@ The simulator side asks, the policy side gives exactly one answer::
     Result        Action | Reset | Call | Error
     Ping          Pong
     Admin         AdminAck | Error
+    LoadPolicy    LoadPolicyAck | Error
 
 `Telemetry` and `Bye` need no answer. Messages are tuples, because one is built per step and a
 frozen dataclass costs four times as much; arrays in them are views that their owner may reuse
@@ -38,6 +39,8 @@ __all__ = [
     "Hello",
     "KINDS",
     "Kind",
+    "LoadPolicy",
+    "LoadPolicyAck",
     "Message",
     "Observation",
     "Outcome",
@@ -67,6 +70,7 @@ class Kind(IntEnum):
     RESULT = 5
     PING = 6
     ADMIN = 7
+    LOAD_POLICY = 8
     WELCOME = 33
     ATTACHED = 34
     ACTION = 35
@@ -75,6 +79,7 @@ class Kind(IntEnum):
     PONG = 38
     ERROR = 39
     ADMIN_ACK = 40
+    LOAD_POLICY_ACK = 41
     TELEMETRY = 65
     BYE = 66
 
@@ -207,6 +212,15 @@ class Admin(NamedTuple):
     corr_id: str = ""
 
 
+class LoadPolicy(NamedTuple):
+    """Serve the policy in this file of the gateway's host from now on."""
+
+    path: str
+    seq: int = 0
+    epoch: int = 0
+    corr_id: str = ""
+
+
 class Action(NamedTuple):
     """The policy's answer, with the gateway's own spans in ns. Empty arrays on a miss."""
 
@@ -267,6 +281,16 @@ class AdminAck(NamedTuple):
     corr_id: str = ""
 
 
+class LoadPolicyAck(NamedTuple):
+    """The policy is loaded, warm, and answers from now on."""
+
+    path: str
+    policy_kind: str
+    seq: int = 0
+    epoch: int = 0
+    corr_id: str = ""
+
+
 class ErrorAnswer(NamedTuple):
     """A question that could not be answered. `code` is one of `bounds.ERROR_CODES`."""
 
@@ -294,8 +318,8 @@ class Bye(NamedTuple):
     epoch: int = 0
 
 
-Question = Hello | Attach | Ready | Observation | Result | Ping | Admin
-Answer = Welcome | Attached | Action | Reset | Call | Pong | ErrorAnswer | AdminAck
+Question = Hello | Attach | Ready | Observation | Result | Ping | Admin | LoadPolicy
+Answer = Welcome | Attached | Action | Reset | Call | Pong | ErrorAnswer | AdminAck | LoadPolicyAck
 Message = Question | Answer | Telemetry | Bye
 
 KINDS: dict[type[Any], Kind] = {
@@ -306,6 +330,7 @@ KINDS: dict[type[Any], Kind] = {
     Result: Kind.RESULT,
     Ping: Kind.PING,
     Admin: Kind.ADMIN,
+    LoadPolicy: Kind.LOAD_POLICY,
     Welcome: Kind.WELCOME,
     Attached: Kind.ATTACHED,
     Action: Kind.ACTION,
@@ -314,6 +339,7 @@ KINDS: dict[type[Any], Kind] = {
     Pong: Kind.PONG,
     ErrorAnswer: Kind.ERROR,
     AdminAck: Kind.ADMIN_ACK,
+    LoadPolicyAck: Kind.LOAD_POLICY_ACK,
     Telemetry: Kind.TELEMETRY,
     Bye: Kind.BYE,
 }

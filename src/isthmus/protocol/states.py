@@ -62,6 +62,7 @@ class Event(Enum):
     RESULT = "result"
     PING = "ping"
     ADMIN = "admin"
+    LOAD_POLICY = "load_policy"
     WELCOME = "welcome"
     ATTACHED = "attached"
     ACTION = "action"
@@ -70,6 +71,7 @@ class Event(Enum):
     PONG = "pong"
     ERROR = "error"
     ADMIN_ACK = "admin_ack"
+    LOAD_POLICY_ACK = "load_policy_ack"
     TELEMETRY = "telemetry"
     BYE = "bye"
 
@@ -90,7 +92,9 @@ ROWS: dict[tuple[State, Event], State] = {
     (S.OPEN, E.PING): S.PINGED,
     (S.PINGED, E.PONG): S.OPEN,
     (S.OPEN, E.ADMIN): S.MANAGED,
+    (S.OPEN, E.LOAD_POLICY): S.MANAGED,
     (S.MANAGED, E.ADMIN_ACK): S.OPEN,
+    (S.MANAGED, E.LOAD_POLICY_ACK): S.OPEN,
     (S.MANAGED, E.ERROR): S.OPEN,
     (S.OPEN, E.TELEMETRY): S.OPEN,
     # a link that can reset: ready, then whatever the policy side orders
@@ -122,11 +126,12 @@ ROWS: dict[tuple[State, Event], State] = {
 SENDER: dict[Event, Role | None] = {
     **dict.fromkeys(
         (E.HELLO, E.HELLO_DRIVEN, E.ATTACH, E.READY, E.OBSERVATION, E.RESULT, E.PING, E.ADMIN,
-         E.TELEMETRY),
+         E.LOAD_POLICY, E.TELEMETRY),
         Role.CLIENT,
     ),
     **dict.fromkeys(
-        (E.WELCOME, E.ATTACHED, E.ACTION, E.RESET, E.CALL, E.PONG, E.ERROR, E.ADMIN_ACK),
+        (E.WELCOME, E.ATTACHED, E.ACTION, E.RESET, E.CALL, E.PONG, E.ERROR, E.ADMIN_ACK,
+         E.LOAD_POLICY_ACK),
         Role.SERVER,
     ),
     E.BYE: None,

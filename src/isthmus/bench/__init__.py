@@ -1,0 +1,1 @@
+"""Round trips measured on this machine, for users; `bench/` measures for its developers."""

@@ -1,0 +1,1 @@
+"""What a gateway shows: metrics for Prometheus, health, alerts; apart from its engine."""

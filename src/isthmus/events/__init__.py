@@ -1,0 +1,1 @@
+"""Events: one writer off the hot path, files that rotate, and a reader of them."""

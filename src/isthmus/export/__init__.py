@@ -1,0 +1,1 @@
+"""Foreign policies turned into ONNX and a manifest, without running what is in their files."""
