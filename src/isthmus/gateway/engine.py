@@ -50,6 +50,7 @@ from .answers import Answers, Counters
 from .batch import measure
 from .desk import Desk
 from .doorway import Doorway, First
+from .errands import Errands
 from .executor import Executor
 from .register import Register
 from .session import Job, Session
@@ -110,6 +111,7 @@ class Engine:
             alone=self.settings.deterministic,
         )
         self._doorway = Doorway(listeners, self.settings)
+        self._errands = Errands()
         self._watch = Watch()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
@@ -118,6 +120,7 @@ class Engine:
         self._watch.add(self._wake, _READ, self._woken)
         for bell, executor in self._desk.bells():
             self._watch.add(bell, _READ, partial(_collect, executor))
+        self._watch.add(self._errands.descriptor(), _READ, self._finish_errands)
         self._accept_again()
 
     @property
@@ -179,6 +182,11 @@ class Engine:
             self._send(job.session, self._answers.of(job, fault, started_ns, ended_ns))
         else:
             self.counters.late += 1
+
+    def _finish_errands(self, _: int) -> None:
+        for session, answer in self._errands.collect():
+            if not session.closed:  # else it left before its errand was done
+                self._send(session, answer)
 
     # sessions -----------------------------------------------------------------------------
 
@@ -522,6 +530,7 @@ class Engine:
                     pass  # it left first
             self._end(session)
         self._desk.close()
+        self._errands.close()
         self._doorway.close()
         self._watch.close()
         os.close(self._wake)

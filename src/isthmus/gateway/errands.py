@@ -21,7 +21,8 @@ __all__ = ["Errands"]
 log = logging.getLogger("isthmus.gateway")
 
 Errand = Callable[[], Callable[[], Answer]]
-"""Runs in the thread. What it returns runs in the engine's thread, between batches."""
+"""Runs in the thread. What it returns runs in the engine's thread, between batches, also when the
+session has left meanwhile. Either may raise: the session is told, and nobody else is hurt."""
 
 
 class Errands:
@@ -53,7 +54,11 @@ class Errands:
         found = []
         while self._done:
             session, finish = self._done.popleft()
-            found.append((session, finish()))
+            try:
+                found.append((session, finish()))
+            except Exception:
+                log.exception("an errand for %s could not be finished", session.peer)
+                found.append((session, _failed()))
         return found
 
     def close(self) -> None:
