@@ -86,8 +86,8 @@ class _Encoder:
 
     def value(self, value: Any, path: str, depth: int) -> None:
         if isinstance(value, np.ndarray):
+            self._room(value.size, path)  # before anything is made of it
             check_array(value, path, depth)
-            self._room(9 * value.size, path)
             encoded = encode_array(value)
             if encoded is not None:
                 self._add(encoded, path)
