@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from .advice import ADVICE, Advice, Advisor
+from .alerts import ALERTS, AlertChange, AlertRule, Alerts
 from .counters import Counters
 from .counts import COUNTERS
-from .histogram import LogHistogram
+from .ema import Ema
+from .histogram import QUANTILES, LogHistogram
+from .linkreport import LinkReport
 from .recorder import STAGES, LatencyRecorder
 from .snapshot import GATEWAY_STAGES, PolicyState, SessionState, Snapshot
+from .watchdog import DeadlineWatchdog
+from .window import LatencyWindow
 
 __all__ = [
+    "ADVICE",
+    "ALERTS",
     "COUNTERS",
     "GATEWAY_STAGES",
+    "QUANTILES",
     "STAGES",
+    "Advice",
+    "Advisor",
+    "AlertChange",
+    "AlertRule",
+    "Alerts",
     "Counters",
+    "DeadlineWatchdog",
+    "Ema",
     "LatencyRecorder",
+    "LatencyWindow",
+    "LinkReport",
     "LogHistogram",
     "PolicyState",
     "SessionState",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .histogram import LogHistogram
+from .histogram import QUANTILES, LogHistogram
 
 __all__ = ["QUANTILES", "STAGES", "LatencyRecorder"]
 
@@ -13,9 +13,6 @@ STAGES: tuple[str, ...] = ("encode", "wire", "queue", "infer", "decode", "total"
 
 FOLD = 128
 """Steps kept before they are counted."""
-
-QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-"""Name in a snapshot -> share."""
 
 
 class LatencyRecorder:
@@ -64,11 +61,5 @@ class LatencyRecorder:
 
 
 def _summary(histogram: LogHistogram) -> dict[str, float]:
-    durations = {
-        "mean": histogram.mean,
-        "std": histogram.std,
-        "min": histogram.min,
-        "max": histogram.max,
-        **{name: histogram.quantile(q) for name, q in QUANTILES.items()},
-    }
-    return {"count": histogram.count, **{name: ns / 1e3 for name, ns in durations.items()}}
+    found = histogram.summary()
+    return {name: value if name == "count" else value / 1e3 for name, value in found.items()}

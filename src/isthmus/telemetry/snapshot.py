@@ -79,7 +79,8 @@ class Snapshot:
         outcomes: `policy`, `miss`, `fallback`, `error` -> answers of that outcome.
         error_codes: code -> error answers and refusals of that code.
         levels_s: level of the ladder -> seconds that the links say they spent there.
-        round_trip: what the links measured of their round trips, merged.
+        round_trip: what the links measured of their round trips since the start, merged.
+        wire: the same less the gateway's own span, step by step, merged: the journey alone.
         alerts: name -> severity now: 0 none, 1 WARN, 2 CRIT.
     """
 
@@ -98,4 +99,5 @@ class Snapshot:
     error_codes: Mapping[str, int] = field(default_factory=dict)
     levels_s: Mapping[str, float] = field(default_factory=dict)
     round_trip: LogHistogram = field(default_factory=LogHistogram)
+    wire: LogHistogram = field(default_factory=LogHistogram)
     alerts: Mapping[str, int] = field(default_factory=dict)
