@@ -7,15 +7,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..telemetry import Snapshot
+from ..telemetry.alerts import ALERTS, SEVERITIES
 
 __all__ = ["alerts_page", "rows_of"]
 
-WORDS = {0: "none", 1: "WARN", 2: "CRIT"}
-
 
 def rows_of(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """What a snapshot alone knows of the alerts: their names and severities."""
-    return [{"name": name, "severity": level} for name, level in snapshot.alerts.items()]
+    """What a snapshot alone knows of the alerts: not since when, nor at which threshold."""
+    return [_row(name, severity) for name, severity in snapshot.alerts.items()]
+
+
+def _row(name: str, severity: int) -> dict[str, Any]:
+    rule = ALERTS.get(name)
+    told = {key: getattr(rule, key, None) for key in ("unit", "meaning", "action")}
+    return {"name": name, "severity": severity, **told}
 
 
 def alerts_page(rows: Iterable[Mapping[str, Any]], snapshot: Snapshot) -> bytes:
@@ -30,7 +35,7 @@ def alerts_page(rows: Iterable[Mapping[str, Any]], snapshot: Snapshot) -> bytes:
     worst = max((row["severity"] for row in told), default=0)
     page = {
         "severity": worst,
-        "word": WORDS[worst],
+        "word": SEVERITIES[worst],
         "active": sum(row["active"] for row in told),
         "ts": snapshot.wall_ns / 1e9,
         "alerts": told,
@@ -45,7 +50,7 @@ def _told(row: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
         "name": row["name"],
         "active": severity > 0,
         "severity": severity,
-        "word": WORDS[severity],
+        "word": SEVERITIES[severity],
         "since": None if since is None else (snapshot.wall_ns - (snapshot.now_ns - since)) / 1e9,
         **{key: row.get(key) for key in ("value", "threshold", "unit", "meaning", "action")},
     }

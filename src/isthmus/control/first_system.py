@@ -20,8 +20,8 @@ _COUNTERS = (
     "deadline_escalation_events", "degrade_zeroed",
 )  # fmt: skip
 
-_SEVERITIES = {"latency_p95": "latency_p95_ms", "deadline_miss_rate": "deadline_miss_rate"}
-"""Its name -> the alert's."""
+_SEVERITIES = ("latency_p95", "deadline_miss_rate")
+"""Alerts that it had."""
 
 _STATISTICS: Mapping[str, Callable[[LogHistogram], float]] = {
     "mean": lambda h: h.mean,
@@ -67,9 +67,9 @@ def _counter(name: str) -> Metric:
     )  # fmt: skip
 
 
-def _severity(name: str, alert: str) -> Metric:
+def _severity(alert: str) -> Metric:
     return _row(
-        f"severity_{name}", "gauge", "0 none, 1 WARN, 2 CRIT.", f"alerts[{alert}]",
+        f"severity_{alert}", "gauge", "0 none, 1 WARN, 2 CRIT.", f"alerts[{alert}]",
         lambda s: s.alerts.get(alert, 0),
     )  # fmt: skip
 
@@ -100,6 +100,6 @@ FIRST_SYSTEM: tuple[Metric, ...] = (
         "sessions.counters[consecutive]",
         lambda s: max((x.counters.get("consecutive", 0) for x in s.sessions), default=0),
     ),
-    *(_severity(name, alert) for name, alert in _SEVERITIES.items()),
+    *map(_severity, _SEVERITIES),
 )  # fmt: skip
 """Its metrics, in the order of `ipc_metrics.json`."""

@@ -185,8 +185,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "isthmus_stage_percentile_seconds", "gauge", "seconds",
-        "Percentiles of each stage within 1 %: of the whole run, of the recent 200 observations, and "
-        "of those of the last minute (lately).",
+        "Percentiles of each stage: of the whole run, of the recent 200 observations, and of "
+        "those of the last minute (lately).",
         ("stage", "window", "percentile"), "stages, recent, lately", _stage_percentiles,
     ),
     Metric(
