@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .advice import ADVICE, Advice, Advisor
-from .alerts import ALERTS, AlertChange, AlertRule, Alerts
+from .alertrules import ALERTS, AlertRule
+from .alerts import AlertChange, Alerts
 from .counters import Counters
 from .counts import COUNTERS
 from .ema import Ema

@@ -6,7 +6,7 @@ own span), or waiting for the policy, or in the policy, or in the gateway's own 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ ADVICE: dict[str, str] = {
 }
 """Dominant stage -> what to do about it."""
 
-_FASTEST_FIRST = ("shm", "unix", "tcp")
+_SHORTEST_FIRST = ("memory", "shm", "unix", "tcp")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Advisor:
         self.measured_us = dict(measured_us or {})
         self.over = 0
         self._said = ""
-        self._steps = 0
+        self._answered = 0
         self._round_trip = LogHistogram()
         self._wire = LogHistogram()
 
@@ -103,7 +103,86 @@ class Advisor:
 
         Returns:
             Advice, once for each run of flushes over the threshold, and again if another stage
-            becomes the slowest during it. A flush in which nothing was asked neither counts nor
-            ends a run.
+            becomes the slowest during it. A flush in which nothing was answered neither counts
+            nor ends a run.
         """
-        return None
+        total = snapshot.stages.get("total", LogHistogram())
+        answered, self._answered = total.count - self._answered, total.count
+        round_trip = snapshot.round_trip.since(self._round_trip)
+        wire = snapshot.wire.since(self._wire)
+        self._round_trip, self._wire = snapshot.round_trip.copy(), snapshot.wire.copy()
+        if not answered or not self.threshold_ms:
+            return None
+        stages = _stages_ms(snapshot, wire)
+        total_ms = max(stages.pop("total", 0.0), round_trip.quantile(0.95) / 1e6)
+        if total_ms <= self.threshold_ms or not stages:
+            self.over, self._said = 0, ""
+            return None
+        self.over += 1
+        stage = max(stages, key=stages.__getitem__)
+        if self.over < self.flushes or stage == self._said:
+            return None
+        self._said = stage
+        evidence = f"{stage} takes {stages[stage]:.3g} ms of {total_ms:.3g} ms (p95 of each)"
+        if stage == "wire":
+            evidence += "; " + _of_the_wire(snapshot, stages[stage], self.measured_us)
+        action = _way_out(snapshot, self.measured_us) if stage == "wire" else ADVICE[stage]
+        return Advice(stage, total_ms, self.threshold_ms, stages, evidence, action)
+
+
+def _stages_ms(snapshot: Snapshot, wire: LogHistogram) -> dict[str, float]:
+    """Stage -> recent p95, of all that were measured."""
+    found = {
+        stage: summary["p95"] / 1e6
+        for stage, summary in snapshot.recent.items()
+        if summary["count"] and (stage in ADVICE or stage == "total")
+    }
+    if wire.count:
+        found["wire"] = wire.quantile(0.95) / 1e6
+    return found
+
+
+def _in_use(snapshot: Snapshot) -> dict[str, int]:
+    """Transport -> sessions that travel by it, the shortest way first."""
+    used = [session.transport for session in snapshot.sessions]
+    known = [name for name in _SHORTEST_FIRST if name in used]
+    return {name: used.count(name) for name in known}
+
+
+def _of_the_wire(snapshot: Snapshot, wire_ms: float, measured_us: Mapping[str, float]) -> str:
+    """By what the sessions travel, and what that costs here when nothing else is done."""
+    used = _in_use(snapshot)
+    parts = ["sessions travel by " + _listed(f"{name} ({used[name]})" for name in used)]
+    if not measured_us:
+        parts.append("`isthmus bench` has measured nothing on this host yet")
+        return "; ".join(parts)
+    here = [n for n in _SHORTEST_FIRST if n in measured_us]
+    times = _listed(f"{name} {measured_us[name] / 1e3:.3g} ms" for name in here)
+    parts.append(f"`isthmus bench` measured on this host (p95 of a round trip): {times}")
+    slowest = max((measured_us[name] / 1e3 for name in used if name in measured_us), default=0)
+    if slowest and wire_ms > 10 * slowest:
+        parts.append(
+            f"that is {wire_ms / slowest:.0f} times what the transport needs here, so the network "
+            "between hosts or a busy processor is a larger part of it than the transport"
+        )
+    return "; ".join(parts)
+
+
+def _way_out(snapshot: Snapshot, measured_us: Mapping[str, float]) -> str:
+    """Which transport to use instead, or what else to look at."""
+    used = _in_use(snapshot)
+    if used and set(used) <= {"memory", "shm"}:
+        return (
+            "the sessions use shared memory already; what is left is waiting for a processor: "
+            "give gateway and simulator cores of their own"
+        )
+    measured = [name for name in ("shm", "unix") if name in measured_us and name not in used]
+    better = min(measured, key=measured_us.__getitem__, default="shm")
+    return (
+        f"{ADVICE['wire']}: connect with {better}:PATH where both run on one host; between hosts, "
+        "look at the network, or run the gateway on the simulator's host"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -17,7 +17,7 @@ COUNTERS: dict[str, str] = {
     "accept_pauses": "times that accepting paused because descriptors were used up",
     "rand_hash_mismatch": "observations whose randomization hash was not the expected one",
     "joint_limit_violation": "answers to plain clients that a joint limit changed",
-    "joint_spec_mismatch": "observations with another number of joints than the joint specification",
+    "joint_spec_mismatch": "observations with another number of joints than the specification",
     "empty_joint_state": "observations without a joint",
     "deadline_escalation_events": "times that a session missed too many deadlines in a row",
     "degrade_zeroed": "actions replaced because the session missed too often",

@@ -32,7 +32,8 @@ _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _MOST = 1 << 63
 _PER_LOG = 1 / math.log(_GAMMA)
 _LAST = math.ceil(math.log(1e12) * _PER_LOG)
-# Bucket i > 0 holds (gamma^(i-1), gamma^i]; its middle is within 1 % of both ends. Bucket 0 holds 0.
+# Bucket i > 0 holds (gamma^(i-1), gamma^i]; its middle is within 1 % of both ends. Bucket 0 holds
+# zeros only; a single nanosecond lies in bucket 1.
 _MIDDLE = (0.0, *(2 * _GAMMA**i / (_GAMMA + 1) for i in range(1, _LAST + 1)))
 _UPPER = (0.0, *(_GAMMA**i for i in range(1, _LAST + 1)))
 
@@ -197,6 +198,26 @@ class LogHistogram:
         """Another that counts on from here by itself."""
         found = LogHistogram()
         found.merge(self)
+        return found
+
+    def since(self, earlier: LogHistogram) -> LogHistogram:
+        """What was recorded after `earlier`, a copy of this one, was taken.
+
+        Smallest and largest are known to within their bucket. If this one does not hold all that
+        `earlier` does, it was begun anew, and all of it is returned.
+        """
+        found = LogHistogram()
+        left = {at: number - earlier._buckets.get(at, 0) for at, number in self._buckets.items()}
+        began_anew = not earlier._buckets.keys() <= left.keys() or min(left.values(), default=0) < 0
+        if began_anew or not earlier.count:
+            return self.copy()
+        found._buckets.update({at: number for at, number in left.items() if number})
+        found.count = self.count - earlier.count
+        if found.count:
+            found.total = self.total - earlier.total
+            found._squares = self._squares - earlier._squares
+            found.min = max(self.min, math.floor(_UPPER[max(min(found._buckets) - 1, 0)]))
+            found.max = min(self.max, math.ceil(_UPPER[max(found._buckets)]))
         return found
 
     def to_dict(self) -> dict[str, Any]:

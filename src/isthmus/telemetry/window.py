@@ -7,11 +7,10 @@ bounded whatever the rate, and adding costs what adding to a histogram costs.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, islice
-
-import numpy as np
 
 from .histogram import QUANTILES, LogHistogram
 
@@ -73,17 +72,18 @@ class LatencyWindow:
 
     def recent(self) -> dict[str, float]:
         """Summary of the last samples, exact, in ns: see `LogHistogram.summary` for the keys."""
-        values = np.array(self._recent, np.float64)
-        if not len(values):
+        values = sorted(self._recent)
+        count, total = len(values), sum(values)
+        if not count:
             return LogHistogram().summary()
-        shares = np.quantile(values, list(QUANTILES.values()), method="lower")
+        squares = sum(value * value for value in values)
         return {
-            "count": len(values),
-            "mean": float(values.mean()),
-            "std": float(values.std()),
-            "min": float(values.min()),
-            "max": float(values.max()),
-            **dict(zip(QUANTILES, shares.tolist(), strict=True)),
+            "count": count,
+            "mean": total / count,
+            "std": math.sqrt(count * squares - total * total) / count,
+            "min": float(values[0]),
+            "max": float(values[-1]),
+            **{name: float(values[int(q * (count - 1))]) for name, q in QUANTILES.items()},
         }
 
     def lately(self, now_ns: int) -> dict[str, float]:
