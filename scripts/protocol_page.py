@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from isthmus.protocol import bounds, header, messages
-from isthmus.protocol.jsonlines import _TYPES
+from isthmus.protocol.jsoncontrol import TYPES
 from isthmus.protocol.messages import KINDS
 from isthmus.protocol.states import ROWS, SENDER, Event, Role
 
@@ -41,7 +41,7 @@ def kinds() -> str:
             (
                 f"`{cls.__name__}`",
                 kind.value,
-                f"`{_TYPES[kind]}`" if kind in _TYPES else "none",
+                f"`{TYPES[kind]}`" if kind in TYPES else "none",
                 SIDES[SENDER[Event[kind.name]]],
                 (inspect.getdoc(cls) or "").splitlines()[0],
             )

@@ -208,9 +208,10 @@ class Answers:
         clipped: tuple[int, ...] = ()
         if wanted is not None and outcome.clipped:
             clipped = _changed(wanted, outcome.arrays)
+        chosen = Outcome.MISS_FALLBACK if wanted is None else Outcome.FALLBACK
         return action._replace(
             arrays=outcome.arrays,
-            outcome=Outcome.POLICY if outcome.status == "policy" else Outcome.FALLBACK,
+            outcome=Outcome.POLICY if outcome.status == "policy" else chosen,
             clipped=clipped,
         )
 

@@ -93,7 +93,7 @@ class Doorway:
         if first == MAGIC[:1]:
             return First.SPEAKS, first
         session.name = f"json-{secrets.token_hex(4)}"
-        codec = JsonCodec()
+        codec = JsonCodec(session.name)
         session.protocol = ServerProtocol(codec)
         session.transport.use(codec.framer)
         return (First.SPEAKS if first == b"{" else First.STRANGE), first

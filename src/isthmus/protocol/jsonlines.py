@@ -10,46 +10,25 @@ with one format string per contract, made once.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..contract import Contract, Field
 from ..errors import LocalProtocolError, RemoteProtocolError
 from . import jsontext
-from .bounds import MAX_HANDSHAKE, MAX_LINE, MAX_TEXT
-from .content import CONTROL, check_value, from_content, to_content
+from .bounds import MAX_HANDSHAKE, MAX_LINE
+from .content import check_value
 from .fieldtext import FieldText
 from .framer import LineFramer
+from .jsoncontrol import from_line, kind_of, to_line
+from .jsonwords import number, object_, text, u64, word
 from .masks import reset_from_content, reset_to_content
-from .messages import KINDS, TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
+from .messages import TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
 
 __all__ = ["JsonCodec"]
 
 Reserve = Callable[[int], memoryview]
 
-_TYPES: dict[Kind, str] = {
-    Kind.HELLO: "hello",
-    Kind.READY: "ready",
-    Kind.OBSERVATION: "obs",
-    Kind.RESULT: "result",
-    Kind.PING: "ping",
-    Kind.ADMIN: "admin",
-    Kind.LOAD_POLICY: "load_policy",
-    Kind.WELCOME: "welcome",
-    Kind.ACTION: "action",
-    Kind.RESET: "reset",
-    Kind.CALL: "call",
-    Kind.PONG: "ack",
-    Kind.ERROR: "error",
-    Kind.ADMIN_ACK: "admin_ack",
-    Kind.LOAD_POLICY_ACK: "load_policy_ack",
-    Kind.TELEMETRY: "telemetry",
-    Kind.BYE: "bye",
-}
-_COUNTERS = "counters"
-"""The first gateway's word for the answer to `get_counters`; other operations get `admin_ack`."""
-_KINDS = {word: kind for kind, word in _TYPES.items()} | {_COUNTERS: Kind.ADMIN_ACK}
 _NUMBER_BYTES = 32
 _REST_BYTES = 1 << 16
 """Of a line, for everything that is no number of a field."""
@@ -63,30 +42,33 @@ _ACTION_KEYS = frozenset(
 )  # fmt: skip
 """Keys that lie beside the fields."""
 
-_RENAMED: dict[Kind, dict[str, str]] = {
-    Kind.PONG: {"wall_ns": "ts"},
-    Kind.ADMIN_ACK: {"wall_ns": "updated_ts"},
-    Kind.ERROR: {"code": "error", "message": "detail"},
-}
-"""Where the first gateway's word for a key is not ours."""
-
 
 class JsonCodec:
     """Messages to lines and back, for one connection.
 
     Attributes:
         framer: receives this connection's lines.
-        corr_id: of the last line read, even if nothing else in it was right.
-        seq: the same.
+        names: of the corr ids made for lines that bring none: `NAME-LINE`; "" makes none.
+        corr_id: of the line read last, its own or a made one, even if nothing else in it was
+            right; "" once it has been answered.
+        seq: the line's number, likewise.
+        joints: how many joint positions its observation had; None if it was none.
+        vacancy: why there is no contract although the handshake is over; "" while that is so.
     """
 
     name = "json"
 
-    def __init__(self) -> None:
+    def __init__(self, names: str = "") -> None:
         """Start before the handshake: no contract is known yet."""
         self.framer = LineFramer(MAX_HANDSHAKE)
+        self.names = names
         self.corr_id = ""
         self.seq = 0
+        self.joints: int | None = None
+        self.vacancy = ""
+        self._lines = 0
+        self._position = "q"
+        self._facts = ""
         self._ahead: dict[str, Any] | None = None
         self._contract: Contract | None = None
         self._training = False
@@ -106,6 +88,7 @@ class JsonCodec:
         _check_names("observation", contract.observation, _OBSERVATION_KEYS)
         _check_names("action", contract.action, _ACTION_KEYS)
         self._contract = contract
+        self._position = _joint_positions(contract)
         self._training = training
         rewards = [Field(name, (), dtype) for name, dtype in TRAINING_FIELDS if training]
         self._observed = [FieldText(field, num_envs) for field in contract.observation]
@@ -115,6 +98,17 @@ class JsonCodec:
         numbers = sum(field.width for field in fields) * (2 if training else 1) * num_envs
         rest = MAX_HANDSHAKE if training else _REST_BYTES  # the infos of an episode are long
         self.framer.limit = min(MAX_LINE, rest + _NUMBER_BYTES * numbers)
+
+    def describe(self, policy_kind: str, action_scale: float | None = None) -> None:
+        """What every action says of its policy.
+
+        Args:
+            policy_kind: what answers.
+            action_scale: a hint for readers of logs; None says nothing.
+        """
+        self._facts = text("policy_kind", policy_kind)
+        if action_scale is not None:
+            self._facts += ',"action_scale_hint":%.9g' % action_scale
 
     def release(self) -> None:
         """Nothing of a transport's memory is kept here."""
@@ -132,7 +126,7 @@ class JsonCodec:
             return self.encode_observation(message, reserve)
         if isinstance(message, Action):
             return self.encode_action(message, reserve)
-        return self._write(jsontext.dumps(_outward(message)) + b"\n", message, reserve)
+        return self._write(jsontext.dumps(to_line(message)) + b"\n", message, reserve)
 
     def encode_observation(self, message: Observation, reserve: Reserve) -> int:
         """`encode`, for a step's question."""
@@ -151,6 +145,7 @@ class JsonCodec:
                 code="too_large",
             )
         reserve(size)[:size] = line
+        self.corr_id = ""
         return size
 
     def _observation(self, message: Observation) -> bytes:
@@ -160,14 +155,14 @@ class JsonCodec:
             data.append('"sim_time":%.17g' % message.sim_time)
         for name in ("rand_hash", "expected_rand_hash"):
             if getattr(message, name):
-                data.append(_text(name, getattr(message, name)))
+                data.append(text(name, getattr(message, name)))
         parts = [
             '{"type":"obs","seq":%d,"epoch":%d,"budget_ns":%d,"send_ns":%d,"wall_ns":%d'
             % (message.seq, message.epoch, message.budget_ns, message.send_ns, message.wall_ns),
             '"obs_version":%d' % contract.obs_version,
         ]
         if message.corr_id:
-            parts.append(_text("corr_id", message.corr_id))
+            parts.append(text("corr_id", message.corr_id))
         if message.training is not None:
             pairs = [writer.write(message.training) for writer in self._rewarded]
             parts.append('"training":{%s}' % ",".join(pairs))
@@ -197,15 +192,17 @@ class JsonCodec:
                 message.decode_ns / 1e6,
                 message.infer_ns / 1e6,
             ),
-            '"deadline_miss":%s' % ("false" if message.outcome == Outcome.POLICY else "true"),
+            '"deadline_miss":%s' % ("true" if message.outcome in _MISSES else "false"),
         ]
+        if self._facts:
+            data.append(self._facts)
         if message.arrays:
             data += [writer.write(message.arrays) for writer in self._acted]
             data.append('"action_dim":%d' % contract.action[0].width)
         if message.rand_hash:
-            data.append(_text("rand_hash", message.rand_hash))
+            data.append(text("rand_hash", message.rand_hash))
         if message.expected_rand_hash:
-            data.append(_text("expected_rand_hash", message.expected_rand_hash))
+            data.append(text("expected_rand_hash", message.expected_rand_hash))
             mismatch = message.rand_hash != message.expected_rand_hash
             data.append('"rand_hash_mismatch":%s' % ("true" if mismatch else "false"))
         if message.clipped:
@@ -223,7 +220,7 @@ class JsonCodec:
             )
         )  # fmt: skip
         if message.corr_id:
-            head += "," + _text("corr_id", message.corr_id)
+            head += "," + text("corr_id", message.corr_id)
         if message.sim_time == message.sim_time:
             data.append('"sim_time":%.17g' % message.sim_time)
         return ('%s,"data":{%s}}\n' % (head, ",".join(data))).encode("ascii")
@@ -239,12 +236,12 @@ class JsonCodec:
         value, self._ahead = self._ahead, None
         if value is None:
             value = self._parse(frame)
-        kind = _kind(value)
+        kind = kind_of(value)
         if kind is Kind.OBSERVATION:
             return self._read_observation(value)
         if kind is Kind.ACTION:
             return self._read_action(value)
-        return _inward(kind, value)
+        return from_line(kind, value, self.corr_id)
 
     def kind_of(self, frame: memoryview) -> Kind:
         """The kind of a line, which is to be decoded next.
@@ -254,47 +251,53 @@ class JsonCodec:
         """
         self._ahead = None
         value = self._parse(frame)
-        kind = _kind(value)
+        kind = kind_of(value)
         self._ahead = value
         return kind
 
     def _parse(self, frame: memoryview) -> dict[str, Any]:
-        self.corr_id, self.seq = "", 0
+        self._lines += 1
+        self.corr_id = f"{self.names}-{self._lines}" if self.names else ""
+        self.seq, self.joints = 0, None
         value = jsontext.loads(frame)
-        self.corr_id, self.seq = _word(value, "corr_id"), _u64(value, "seq")
+        self.corr_id = word(value, "corr_id") or self.corr_id
+        self.seq = u64(value, "seq")
         return value
 
     def _read_observation(self, value: dict[str, Any]) -> Observation:
+        data = object_(value.get("data", value), "data")
+        if "observation" in data:  # the fields in there, and maybe the rest too
+            data = {**data, **object_(data["observation"], "data.observation")}
+        positions = data.get(self._position)
+        self.joints = len(positions) if isinstance(positions, list) else None
         contract = self._known()
-        data = _object(value.get("data", value), "data")
-        if isinstance(data.get("observation"), dict):
-            data = data["observation"]
         version = value.get("obs_version", 1)
         if version != contract.obs_version or isinstance(version, bool):
             raise RemoteProtocolError(
-                f"obs_version {version!r} came, the contract has {contract.obs_version}"
+                f"expected obs_version {contract.obs_version}, got {version!r}; the client was "
+                "written for another version of this contract"
             )
         arrays = {field.name: field.read(data) for field in self._observed}
         training = final = None
         if "training" in value:
             if not self._training:
                 raise RemoteProtocolError("'training' came from a link that cannot reset")
-            found = _object(value["training"], "training")
+            found = object_(value["training"], "training")
             training = {field.name: field.read(found) for field in self._rewarded}
             if "final" in value:
-                last = _object(value["final"], "final")
+                last = object_(value["final"], "final")
                 final = {field.name: field.read(last) for field in self._observed}
         message = Observation(
             arrays,
-            _u64(value, "seq"),
-            _u64(value, "epoch"),
-            _number(data, "sim_time"),
-            _u64(value, "budget_ns"),
-            _u64(value, "send_ns"),
-            _u64(value, "wall_ns"),
-            _word(data, "rand_hash") or _word(data, "hash_rand"),
-            _word(data, "expected_rand_hash"),
-            _word(value, "corr_id"),
+            u64(value, "seq"),
+            u64(value, "epoch"),
+            number(data, "sim_time"),
+            u64(value, "budget_ns"),
+            u64(value, "send_ns"),
+            u64(value, "wall_ns"),
+            word(data, "rand_hash") or word(data, "hash_rand"),
+            word(data, "expected_rand_hash"),
+            self.corr_id,
             training=training,
             final=final,
         )
@@ -307,8 +310,8 @@ class JsonCodec:
 
     def _read_action(self, value: dict[str, Any]) -> Action:
         self._known()
-        data = _object(value.get("data"), "data")
-        outcome = _u64(value, "outcome")
+        data = object_(value.get("data"), "data")
+        outcome = u64(value, "outcome")
         if outcome not in _OUTCOMES:
             raise RemoteProtocolError(f"unknown outcome {outcome} of an action")
         arrays: Arrays = {}
@@ -320,25 +323,33 @@ class JsonCodec:
             raise RemoteProtocolError(f"spans_ns: expected 4 numbers, got {len(spans)}")
         return Action(
             arrays,
-            _u64(value, "seq"),
-            _u64(value, "epoch"),
+            u64(value, "seq"),
+            u64(value, "epoch"),
             outcome,
             spans[0],
             spans[1],
             spans[2],
             spans[3],
-            _number(data, "sim_time"),
-            _u64(value, "send_ns"),
-            _u64(value, "wall_ns"),
-            _word(data, "rand_hash"),
-            _word(data, "expected_rand_hash"),
-            _word(value, "corr_id"),
+            number(data, "sim_time"),
+            u64(value, "send_ns"),
+            u64(value, "wall_ns"),
+            word(data, "rand_hash"),
+            word(data, "expected_rand_hash"),
+            word(value, "corr_id"),
         )
 
     def _known(self) -> Contract:
         if self._contract is None:
+            if self.vacancy:
+                raise RemoteProtocolError(self.vacancy, code="policy_unavailable")
             raise RemoteProtocolError("a step came before the handshake")
         return self._contract
+
+
+def _joint_positions(contract: Contract) -> str:
+    """The field that holds the joints' positions: what the action measures, or else the first."""
+    measured = [field.measured_position for field in contract.action if field.measured_position]
+    return (measured or [contract.observation[0].name])[0]
 
 
 def _check_names(side: str, fields: Sequence[Field], taken: frozenset[str]) -> None:
@@ -352,83 +363,4 @@ def _check_names(side: str, fields: Sequence[Field], taken: frozenset[str]) -> N
 
 
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
-
-
-def _kind(value: Mapping[str, Any]) -> Kind:
-    word = value.get("type")
-    if not isinstance(word, str):
-        raise RemoteProtocolError("a message needs 'type', a word")
-    kind = _KINDS.get(word)
-    if kind is None:
-        raise RemoteProtocolError(
-            f"unknown type {word[:64]!r}; known: {', '.join(_KINDS)}", code="unknown_type"
-        )
-    return kind
-
-
-def _outward(message: Message) -> dict[str, Any]:
-    kind = KINDS[type(message)]
-    if kind not in _TYPES:
-        raise LocalProtocolError(f"{kind.name} does not exist in the json codec")
-    content = to_content(message)
-    for ours, theirs in _RENAMED.get(kind, {}).items():
-        if ours in content:
-            value = content.pop(ours)
-            content[theirs] = value / 1e9 if ours == "wall_ns" else value
-    word = (
-        _COUNTERS
-        if getattr(message, "op", "") == "get_counters" and (kind is Kind.ADMIN_ACK)
-        else _TYPES[kind]
-    )
-    return {"type": word, "seq": message.seq, "epoch": message.epoch, **content}
-
-
-def _inward(kind: Kind, value: dict[str, Any]) -> Message:
-    content = {name: item for name, item in value.items() if name not in ("type", "seq", "epoch")}
-    for ours, theirs in _RENAMED.get(kind, {}).items():
-        if theirs in content:
-            item = content.pop(theirs)
-            content[ours] = _wall_ns(item) if ours == "wall_ns" else item
-    if kind in (Kind.PING, Kind.ADMIN):  # old clients may send more than we know
-        known = CONTROL[kind]._fields
-        content = {name: item for name, item in content.items() if name in known}
-    return from_content(kind, content, _u64(value, "seq"), _u64(value, "epoch"))
-
-
-def _wall_ns(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e11:
-        raise RemoteProtocolError("a wall-clock time must be seconds since 1970")
-    return int(value * 1e9)
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise RemoteProtocolError(f"{name!r} must be an object, got {type(value).__name__}")
-    return value
-
-
-def _u64(value: Mapping[str, Any], name: str) -> int:
-    found = value.get(name, 0)
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 1 << 64:
-        raise RemoteProtocolError(f"{name!r} must be a whole number of at least 0")
-    return found
-
-
-def _number(value: Mapping[str, Any], name: str) -> float:
-    found = value.get(name)
-    if found is None:
-        return math.nan
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or abs(found) > 1e15:
-        raise RemoteProtocolError(f"{name!r} must be a number")
-    return float(found)
-
-
-def _word(value: Mapping[str, Any], name: str) -> str:
-    found = value.get(name, "")
-    if not isinstance(found, str) or len(found) > MAX_TEXT:
-        raise RemoteProtocolError(f"{name!r} must be text of at most {MAX_TEXT} characters")
-    return found
-
-
-def _text(name: str, value: str) -> str:
-    return jsontext.dumps({name: value}).decode("ascii")[1:-1]
+_MISSES = frozenset((Outcome.MISS.value, Outcome.MISS_FALLBACK.value))

@@ -92,6 +92,8 @@ class Outcome(IntEnum):
     """The budget passed before the policy had answered; no arrays."""
     FALLBACK = 2
     """Numbers the gateway chose for a client that has no link of its own."""
+    MISS_FALLBACK = 3
+    """The same, because the budget had passed."""
 
 
 class Hello(NamedTuple):
