@@ -12,11 +12,20 @@ from typing import Any
 
 from .histogram import LogHistogram
 
-__all__ = ["GATEWAY_STAGES", "PolicyState", "SessionState", "Snapshot"]
+__all__ = ["GATEWAY_STAGES", "STAGE_MEANINGS", "PolicyState", "SessionState", "Snapshot"]
 
-GATEWAY_STAGES: tuple[str, ...] = (
-    "receive", "validate", "queue", "infer", "gate", "send", "total",
-)  # fmt: skip
+STAGE_MEANINGS: dict[str, str] = {
+    "receive": "the engine woke -> the frame is taken off the transport",
+    "validate": "the frame -> a checked observation",
+    "queue": "the observation -> its inference starts",
+    "infer": "the inference, of the whole batch that it was in",
+    "gate": "the policy's numbers -> an answer inside limits and checks",
+    "send": "the answer -> encoded and handed to the transport",
+    "total": "the engine woke -> the answer is handed to the transport",
+}
+"""Stage of a step inside the gateway -> from where to where, in the order of a step."""
+
+GATEWAY_STAGES: tuple[str, ...] = tuple(STAGE_MEANINGS)
 """The stages of a step inside the gateway, in the order in which it goes through them."""
 
 Summary = Mapping[str, float]
