@@ -38,6 +38,7 @@ from isthmus.record import (
     git_facts,
     host_facts,
     interpreter_facts,
+    randomization_facts,
 )
 from isthmus.record.metrics import STAGES
 from isthmus.sim import mujoco as roarm
@@ -112,19 +113,27 @@ def reach(
     for index in range(episodes):
         observation, info = env.reset(seed=seed + index, options={"keep_pose": index > 0})
         link.reset(seed=seed + index)
-        facts = {"seed": seed + index, "started_ns": time.time_ns()}
-        with run.episode(**facts, randomization=info["randomization"]) as episode:
-            truncated = False
+        facts = {
+            "seed": seed + index,
+            "started_ns": time.time_ns(),
+            **randomization_facts(info["randomization"], info["drawn"]),
+        }
+        with run.episode(**facts) as episode:
+            truncated, echoes = False, 0
             while not truncated:
                 seen, moment = observation, info["steps"] * dt
-                action = link.act(**seen, sim_time=moment)
+                action = link.act(**seen, sim_time=moment, rand_hash=facts["rand_hash"])
+                echoes += action.rand_hash == facts["rand_hash"]
                 observation, _, _, truncated, info = env.step(action["delta"])
                 note(episode, seen, moment, action, env.unwrapped.reach.target)
                 stall.step()
                 progress.step(index, action)
                 rate.sleep()
             episode.finish(
-                success=info["is_success"], distance=info["distance"], ended_ns=time.time_ns()
+                success=info["is_success"],
+                distance=info["distance"],
+                ended_ns=time.time_ns(),
+                rand_hash_echoes=echoes,
             )
         progress.goal(info["is_success"])
     progress.end()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from isthmus.provenance import randomization_hash
 from isthmus.record import STATUSES, Run
 from isthmus.runtimes import Environment
 from isthmus.sim.mujoco import CONTROL_DT_NS, MAX_ACCELERATION, MAX_RATE, contract
@@ -91,7 +92,12 @@ def test_the_arm_reaches(demo: Demo, transport: str, duration: int) -> None:
     assert run.metrics()["steps"] == 60 * episodes
     assert run.metrics()["reached"] == episodes
     assert [e["seed"] for e in run.meta["episodes"]] == list(range(episodes))
-    assert "link_mass" in run.meta["episodes"][0]["randomization"]
+    for episode in run.meta["episodes"]:
+        assert "link_mass" in episode["randomization"]
+        assert episode["rand_hash"] == randomization_hash(episode["randomization"])
+        assert episode["rand_hash"] == episode["expected_rand_hash"]
+        assert episode["rand_hash_echoes"] >= 59  # the first answer may come late
+    assert run.meta["randomization_hash"].startswith("r1-")
     assert (run.meta["policy"]["name"], run.meta["policy"]["kind"]) == ("reach", "onnx")
     assert len(run.meta["policy"]["digest"]) == 64
     assert "<canvas" in (run.path / "report.html").read_text(encoding="utf-8")

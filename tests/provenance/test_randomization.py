@@ -71,15 +71,14 @@ def test_64_of_64_changes_by_one_ulp_are_caught_and_named(towards: float) -> Non
 
 
 ROWS = 5
+FINITE = {"allow_nan": False, "allow_infinity": False}
 COLUMNS = st.sampled_from([np.float64, np.float32, np.int64, np.uint8, bool]).flatmap(
     lambda dtype: npst.arrays(
         dtype,
         npst.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3).map(
             lambda shape: (ROWS, *shape)
         ),
-        elements={"allow_nan": False, "allow_infinity": False}
-        if np.dtype(dtype).kind == "f"
-        else {},
+        elements=FINITE if np.dtype(dtype).kind == "f" else {},
     )
 )
 BATCHES = st.dictionaries(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,24 @@ META: dict[str, Any] = {
 }
 
 
-def make_run(root: Path, episodes: int = 2, *, missed: frozenset[int] = frozenset()) -> Run:
-    """Record a run that is not finished yet; `missed` are steps of the run without an answer."""
+def make_run(
+    root: Path,
+    episodes: int = 2,
+    *,
+    missed: frozenset[int] = frozenset(),
+    facts: Sequence[Mapping[str, Any]] = (),
+) -> Run:
+    """Record a run that is not finished yet.
+
+    `missed` are steps of the run without an answer, `facts` more of what is true of each episode.
+    """
     rng = np.random.default_rng(5)
     run = Run.create(root, META, wall_ns=WALL_NS, token=f"t{episodes}")
     step = 0
     for index in range(episodes):
         span = STEPS * 40_000_000
-        with run.episode(seed=index, started_ns=WALL_NS + index * span) as episode:
+        known = facts[index] if facts else {}
+        with run.episode(seed=index, started_ns=WALL_NS + index * span, **known) as episode:
             for _ in range(STEPS):
                 miss = step in missed
                 stages = {"encode": 30e3, "wire": 90e3, "queue": 9e3, "infer": 50e3, "decode": 20e3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,11 +12,13 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from isthmus.errors import ContractError
+from isthmus.provenance import first_difference, randomization_hash
 from isthmus.sim.mujoco import (
     ENV_ID,
     EPISODE_STEPS,
     HOLD_STEPS,
     TOLERANCE,
+    Randomization,
     RoArmReachEnv,
     Teacher,
     contract,
@@ -210,6 +213,48 @@ def test_randomization_is_applied_and_reported() -> None:
     assert seen[-1]["drive_stiffness"] == pytest.approx(model.actuator_gainprm[:, 0])
     assert seen[-1]["drive_stiffness"] == pytest.approx(-model.actuator_biasprm[:, 1])
     assert seen[-1]["joint_friction"] == pytest.approx(model.dof_frictionloss)
+
+
+def test_what_runs_is_what_was_drawn_to_the_last_bit() -> None:
+    env = RoArmReachEnv()
+    hashes = set()
+    for seed in range(20):
+        _, info = env.reset(seed=seed)
+        assert first_difference(info["drawn"], info["randomization"]) is None
+        hashes.add(randomization_hash(info["randomization"]))
+    assert len(hashes) == 20
+
+
+def test_the_last_bit_of_any_parameter_changes_the_hash_of_what_runs() -> None:
+    env = RoArmReachEnv()
+    _, info = env.reset(seed=3)
+    drawn = info["drawn"]
+    hashes = {randomization_hash(info["randomization"])}
+    for name, amounts in drawn.items():
+        for index in range(6 if name != "action_delay" else 0):
+            changed = list(amounts)
+            changed[index] = float(np.nextafter(changed[index], np.inf))
+            _, info = env.reset(seed=3, options={"randomization": {**drawn, name: changed}})
+            hashes.add(randomization_hash(info["randomization"]))
+    assert len(hashes) == 1 + 4 * 6
+
+
+def test_a_simulator_that_rounds_what_it_is_given_is_found_out(
+    env: RoArmReachEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = env.reach.arm.apply
+
+    def round_friction(sample: Randomization) -> Randomization:
+        friction = np.array(sample.joint_friction, np.float32).tolist()
+        return apply(replace(sample, joint_friction=tuple(friction)))
+
+    monkeypatch.setattr(env.reach.arm, "apply", round_friction)
+    values = {"joint_friction": [0.25, 0.1, 0.5, 0.5, 0.5, 0.5]}
+    _, info = env.reset(seed=1, options={"randomization": values})
+    difference = first_difference(info["drawn"], info["randomization"])
+    assert difference is not None
+    assert (difference.key, difference.expected) == ("joint_friction[1]", 0.1)
+    assert difference.actual == pytest.approx(0.1) and difference.actual != 0.1
 
 
 def test_without_randomization_the_arm_is_the_nominal_one() -> None:

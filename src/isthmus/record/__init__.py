@@ -15,6 +15,7 @@ from __future__ import annotations
 from .facts import git_facts, host_facts, interpreter_facts
 from .layout import STATUSES
 from .png import png
+from .randomization import randomization_facts
 from .report import write_report
 from .run import Episode, EpisodeRecorder, Run
 from .scene import Part, Scene
@@ -32,5 +33,6 @@ __all__ = [
     "host_facts",
     "interpreter_facts",
     "png",
+    "randomization_facts",
     "write_report",
 ]

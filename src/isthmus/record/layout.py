@@ -18,6 +18,14 @@ A program records the columns it likes. These are the ones that metrics and the 
     target          commanded joint positions, rad
     (the contract's measured_position)  measured joint positions, rad
 
+And the facts of an episode that they understand::
+
+    success             the episode's goal was reached
+    randomization       the values it ran with, read back from the simulator
+    rand_hash           their hash; `randomization_hash` of `meta.json` is that of all of these
+    expected_rand_hash  the hash of the values that were drawn
+    rand_difference     the first value in which the two differ: key, expected_value, actual_value
+
 A file appears whole or not at all. A run whose program died has the state `running` in its
 `meta.json` and every episode that had ended.
 """

@@ -18,6 +18,7 @@ from . import layout
 from .columns import Columns
 from .files import read_arrays, read_json, write_arrays, write_json
 from .metrics import summarise
+from .randomization import run_hash
 
 __all__ = ["Episode", "EpisodeRecorder", "Run"]
 
@@ -190,12 +191,16 @@ class Run:
         if state not in layout.STATES[1:]:
             raise ValueError(f"state {state!r}: use one of {', '.join(layout.STATES[1:])}")
         episodes = self.episodes()
-        metrics = summarise([e.columns for e in episodes], [e.facts for e in episodes])
+        facts = [dict(e.facts) for e in episodes]
+        metrics = summarise([e.columns for e in episodes], facts)
         write_json(self.path / layout.METRICS, metrics)
+        hashed = run_hash(facts)
+        if hashed is not None:
+            self.meta["randomization_hash"] = hashed
         self.meta.update(
             state=state,
             ended_ns=time.time_ns() if wall_ns is None else wall_ns,
-            episodes=[dict(e.facts) for e in episodes],
+            episodes=facts,
             summary=dict(summary),
         )
         write_json(self.path / layout.META, self.meta)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from .metrics import STAGES
+from .randomization import randomization_summary
 from .svg import element
 from .timing_charts import SIDES
 from .view import View
@@ -74,13 +75,16 @@ def run_facts(view: View) -> str:
         "seed": meta.get("seed", "?"),
         "actions by source": ", ".join(f"{n} {c}" for n, c in metrics["status"].items()) or "?",
         "causes": ", ".join(f"{n} {c}" for n, c in metrics["causes"].items()) or "none",
+        "randomization": randomization_summary([e.facts for e in view.episodes]),
+        "randomization hash": meta.get("randomization_hash", "none"),
         "interface hash": meta.get("interface_hash", "?"),
         "limits hash": meta.get("limits_hash", "?"),
         "source": "?" if not git else git["sha"] + (" with local changes" if git["dirty"] else ""),
         "host": " ".join(str(host[k]) for k in ("system", "release", "machine") if k in host)
         + (f", {host['cores']} cores" if host.get("cores") else ""),
     }
-    return _list(rows, code=("run", "interface hash", "limits hash", "source"))
+    hashes = ("randomization hash", "interface hash", "limits hash")
+    return _list(rows, code=("run", *hashes, "source"))
 
 
 def _moment(wall_ns: object) -> str:

@@ -57,7 +57,8 @@ class RoArmReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):  # type: i
 
     Actions are joint target changes in rad, held to the arm's limits. Episodes are truncated
     after 60 steps and never terminate. `info["is_success"]` tells the outcome on the last step,
-    `info["randomization"]` at reset what the episode runs with.
+    `info["randomization"]` at reset what the episode runs with, as read back from the simulator,
+    and `info["drawn"]` what it was to run with.
 
     Args:
         render_mode: `rgb_array` or None.
@@ -105,6 +106,7 @@ class RoArmReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):  # type: i
         return self._observation(), {
             **_facts(self.reach),
             "randomization": self.reach.randomization.to_dict(),
+            "drawn": self.reach.drawn.to_dict(),
         }
 
     def step(

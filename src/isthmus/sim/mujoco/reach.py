@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,8 @@ class Reach:
         arm: the simulated arm.
         goal: float64 (3,), m.
         target: the joint targets as commanded, before the delay; float64 (6,), rad.
-        randomization: the values this episode runs with, as applied.
+        drawn: the values this episode is to run with.
+        randomization: the values it runs with, read back once they were applied.
         steps: control steps since the last reset.
         held: how many of the last steps in a row the tip was within `TOLERANCE`.
     """
@@ -91,7 +93,7 @@ class Reach:
         self.arm = Arm()
         self.goal = np.zeros(3)
         self.target = np.zeros(len(JOINT_NAMES))
-        self.randomization = self.arm.nominal
+        self.drawn = self.randomization = self.arm.nominal
         self.steps = 0
         self.held = 0
         self._randomize = randomize
@@ -125,12 +127,12 @@ class Reach:
         start, goal = sample_pose(rng), tip_position(sample_pose(rng))
         if not given.get("randomize", self._randomize):
             sample = self.arm.nominal
-        sample = sample.override(given.get("randomization", {}))
+        self.drawn = sample = sample.override(given.get("randomization", {}))
         if "goal" in given:
             goal = _vector("goal", given["goal"], 3)
         if "q" in given:
             start = np.clip(_vector("q", given["q"], len(start)), self._low, self._high)
-        self.randomization = self.arm.apply(sample)
+        applied = self.arm.apply(sample)
         if given.get("keep_pose", False):
             # As after any reset, the target starts from the measured pose: a link's does too.
             start = np.clip(self.arm.q, self._low, self._high)
@@ -142,6 +144,7 @@ class Reach:
         self.goal = goal
         self.arm.show_goal(goal)
         self._queue = deque([self.target] * sample.action_delay)
+        self.randomization = replace(applied, action_delay=len(self._queue))
         self.steps = 0
         self.held = 0
         self._distance = self.distance
