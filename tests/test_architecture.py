@@ -385,6 +385,7 @@ def test_purity_rule_finds_what_breaks_it(code: str) -> None:
         ("policy/onnx.py", "import torch"),
         ("client/link.py", "from mujoco import MjModel"),
         ("record/episodes.py", "import pickle"),
+        ("export/unpickle.py", "from pickle import loads"),
     ],
 )
 def test_foreign_rule_finds_what_breaks_it(path: str, code: str) -> None:
