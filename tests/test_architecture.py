@@ -50,7 +50,7 @@ LEVELS = {
     "sim": 8,
     "robot": 8,
     "testing": 9,
-    "bench": 9,
+    "bench": 8,
     "interop": 9,
     "scale": 9,
     "mcp": 9,
