@@ -90,6 +90,7 @@ class Snapshot:
         levels_s: level of the ladder -> seconds that the links say they spent there.
         round_trip: what the links measured of their round trips since the start, merged.
         wire: the same less the gateway's own span, step by step, merged: the journey alone.
+        readings: what the alerts look at, by `AlertRule.reading`; None where there is nothing yet.
         alerts: name -> severity now: 0 none, 1 WARN, 2 CRIT.
     """
 
@@ -109,4 +110,5 @@ class Snapshot:
     levels_s: Mapping[str, float] = field(default_factory=dict)
     round_trip: LogHistogram = field(default_factory=LogHistogram)
     wire: LogHistogram = field(default_factory=LogHistogram)
+    readings: Mapping[str, float | None] = field(default_factory=dict)
     alerts: Mapping[str, int] = field(default_factory=dict)
