@@ -1,0 +1,116 @@
+"""What serves a foreign file: its export, made once and kept.
+
+::
+
+    $XDG_CACHE_HOME/isthmus/exports/KEY/model.onnx
+    $XDG_CACHE_HOME/isthmus/exports/KEY/model.manifest.json
+
+KEY is a SHA-256 of the source's bytes and of everything else that decides the export, so a changed
+file, contract or version is another entry. The folder can be removed at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..contract import Contract
+from ..errors import PolicyLoadError
+from ..policy.files import read_file
+from ..policy.manifest import manifest_path
+from ..version import VERSION
+from .export import MAX_SOURCE_BYTES, MAX_STATISTICS_BYTES, Options, export_policy
+from .fields import Naming
+
+__all__ = ["FOREIGN_SUFFIXES", "cache_folder", "prepare"]
+
+FOREIGN_SUFFIXES = (".zip", ".pt", ".pth")
+"""Names of files that are exported before they are served."""
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where exports are kept: XDG_CACHE_HOME is read, and HOME."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(environ.get("HOME", "") or "/tmp", ".cache")
+    return Path(base) / "isthmus" / "exports"
+
+
+def prepare(
+    path: Path,
+    *,
+    cache: Path,
+    contract: Contract | None = None,
+    trust_pickle: bool = False,
+) -> Path:
+    """The ONNX model of a foreign file, exported unless it has been before.
+
+    Statistics of VecNormalize are taken from `MODEL.vecnormalize.pkl` beside `MODEL.zip`.
+
+    Args:
+        path: any model; one without a foreign suffix comes back as it is.
+        cache: where exports are kept.
+        contract: what it is to be served under; None makes one from its spaces.
+        trust_pickle: as in `Options`.
+
+    Raises:
+        PolicyLoadError: as `export_policy`.
+        ContractError: likewise.
+        MissingDependencyError: likewise.
+    """
+    if path.suffix not in FOREIGN_SUFFIXES:
+        return path
+    statistics = path.with_name(f"{path.stem}.vecnormalize.pkl")
+    vecnormalize = statistics if statistics.is_file() else None
+    options = Options(
+        naming=Naming(contract=contract), vecnormalize=vecnormalize, trust_pickle=trust_pickle
+    )
+    folder = cache / _key(path, options)
+    model = folder / f"{path.stem}.onnx"
+    if not (model.is_file() and manifest_path(model).is_file()):
+        _export(path, folder, model.name, options)
+    return model
+
+
+def _key(path: Path, options: Options) -> str:
+    parts = [hashlib.sha256(read_file(path, MAX_SOURCE_BYTES)).hexdigest(), path.stem, VERSION]
+    if options.vecnormalize is not None:
+        statistics = read_file(options.vecnormalize, MAX_STATISTICS_BYTES)
+        parts.append(hashlib.sha256(statistics).hexdigest())
+    if options.naming.contract is not None:
+        parts.append(json.dumps(options.naming.contract.to_dict(), sort_keys=True))
+    parts.append(str(options.trust_pickle))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _export(path: Path, folder: Path, name: str, options: Options) -> None:
+    """Export into a folder of our own, which then takes its place in one move."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    except OSError as exc:
+        raise PolicyLoadError(
+            f"exports are kept in {folder.parent}, which cannot be written: "
+            f"{exc.strerror or exc}; set XDG_CACHE_HOME to a folder that can"
+        ) from exc
+    try:
+        export_policy(path, draft / name, options)
+        _put(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError as exc:
+        # Somebody else was first with the same export, or a whole one lies there damaged.
+        if not folder.is_dir():
+            raise PolicyLoadError(f"{folder} cannot be written: {exc.strerror or exc}") from exc
+        for file in draft.iterdir():
+            file.replace(folder / file.name)
