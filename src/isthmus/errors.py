@@ -22,6 +22,7 @@
     │   ├── PolicyLoadError            a model or its manifest cannot be used
     │   └── InferenceError             a policy failed on an observation
     ├── RecordError                    a run on disk is damaged, or a column does not fit
+    ├── EventLogError                  an event log cannot be opened for writing, or be read
     ├── EnvironmentSetupError          an interpreter or environment is missing or broken
     │   └── NotBuiltError              an environment that is made on demand is not made yet
     ├── ManifestError                  `isthmus.toml` is missing, or says something wrong
@@ -42,6 +43,7 @@ __all__ = [
     "DeadlineError",
     "EnvironmentSetupError",
     "Error",
+    "EventLogError",
     "ForbiddenImportError",
     "InferenceError",
     "InterfaceMismatchError",
@@ -168,6 +170,10 @@ class InferenceError(PolicyError):
 
 class RecordError(Error):
     """A run on disk is damaged, or what is to be recorded does not fit."""
+
+
+class EventLogError(Error):
+    """An event log is being written by another, or its folder or file cannot be used."""
 
 
 class EnvironmentSetupError(Error):
