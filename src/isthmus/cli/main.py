@@ -50,6 +50,7 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("isthmus.cli.doctor", "find what is wrong with the runtimes and this shell"),
     "guard": Command("isthmus.cli.guard", "keep modules of the other side out of a program"),
     "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
+    "export": Command("isthmus.cli.export", "turn a policy of other tools into ONNX"),
     "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
     "bench": Command("isthmus.cli.bench", "measure round trips on this machine"),
     "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),
