@@ -23,11 +23,21 @@ from isthmus.gateway import engine as engine_module
 from isthmus.gateway import register as register_module
 from isthmus.policy.constant import ConstantPolicy
 from isthmus.protocol import State
-from isthmus.protocol.messages import Action, Attach, Hello, Observation, Ping, Pong, Welcome
+from isthmus.protocol.messages import (
+    Action,
+    Attach,
+    Hello,
+    Observation,
+    Ping,
+    Pong,
+    Telemetry,
+    Welcome,
+)
 from isthmus.transport import parse
 from isthmus.transport.segment import Segment
 from isthmus.transport.shm import ShmTransport
 from isthmus.transport.sockets import begin_connect, listen, resolve
+from isthmus.transport.stream import StreamTransport
 from tests.support.contracts import pair
 from tests.support.gateways import Served, serving
 from tests.transport.ends import nothing_left
@@ -78,6 +88,37 @@ def test_it_moves_to_shared_memory(served: Served, way: str) -> None:
 def test_it_stays_if_it_is_told_to(served: Served, way: str, codec: str) -> None:
     channel = opened(getattr(served, way), codec=codec, upgrade=False)
     assert (channel.transport.name, channel.note) == (way, "not asked for")
+    assert step(channel).arrays["speed"][0, 0] == 0.25
+    channel.close()
+
+
+WAYS = {"shm": {}, "unix": {"upgrade": False}, "json": {"codec": "json", "upgrade": False}}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_telemetry_follows_an_open_question_and_changes_nothing(served: Served, way: str) -> None:
+    channel = opened(served.tcp if way == "json" else served.unix, **WAYS[way])
+    for number in range(1, 50):
+        observation = Observation({"q": np.zeros((1, 2), np.float32)}, number)
+        assert channel.post(observation, None)
+        assert channel.tell_aside(Telemetry({"filler": "x" * 97 * number}))
+        answer = channel.receive(None)
+        assert isinstance(answer, Action)
+        assert (answer.seq, answer.arrays["speed"][0, 0]) == (number, 0.25)
+    assert channel.protocol.stale == 0
+    assert isinstance(channel.ask(Ping(), None), Pong)
+    channel.close()
+    _settled(served)
+    assert served.engine.counters.errors == 0
+
+
+def test_telemetry_stays_back_while_something_is_on_its_way(served: Served) -> None:
+    channel = opened(served.unix, upgrade=False)
+    stuck = channel.transport
+    assert isinstance(stuck, StreamTransport)
+    free, stuck.flush = stuck.flush, lambda: False  # type: ignore[method-assign]
+    assert not channel.tell_aside(Telemetry({"steps": 1}))
+    stuck.flush = free  # type: ignore[method-assign]
     assert step(channel).arrays["speed"][0, 0] == 0.25
     channel.close()
 

@@ -207,6 +207,17 @@ class Channel:
         """Send a message that needs no answer, if it can leave at once."""
         self.transport.send(self.protocol.tell(message, self.transport.reserve))
 
+    def tell_aside(self, message: Message) -> bool:
+        """`tell`, unless something is still on its way out; never keeps what can wait.
+
+        Raises:
+            ConnectionLostError: the peer is gone.
+        """
+        if not self.transport.flush():
+            return False
+        self.tell(message)
+        return True
+
     def close(self, reason: str = "") -> None:
         """Say goodbye if the peer still listens, and give everything back."""
         try:

@@ -103,6 +103,8 @@ def test_what_shared_memory_may_not_say() -> None:
 def test_lines_never_come_from_shared_memory() -> None:
     with pytest.raises(RemoteProtocolError, match="shared memory"):
         LineFramer(100).place(memoryview(b"{}"))
+    with pytest.raises(RemoteProtocolError, match="shared memory"):
+        LineFramer(100).beside()
 
 
 @pytest.mark.parametrize("slices", [1, 5, 1 << 20])

@@ -49,6 +49,15 @@ def test_no_answer_is_none() -> None:
     assert transport.poll() is None
 
 
+def test_what_needs_no_answer_leaves_the_last_one_there() -> None:
+    transport = MemoryTransport(Echo(), framer())
+    put(transport, frame(1))
+    put(transport, frame(0))
+    found = transport.poll()
+    assert found is not None
+    assert number_of(found) == 1
+
+
 def test_a_closed_link_asks_nobody() -> None:
     echo = Echo()
     transport = MemoryTransport(echo, framer())

@@ -162,6 +162,34 @@ def test_a_slot_that_was_perhaps_not_read_is_not_written() -> None:
         assert gateway.reserve(100).nbytes == 4096, "something came back: the slot is free again"
 
 
+def test_what_comes_aside_shows_nothing_of_the_gateways_slot() -> None:
+    with shared() as (link, gateway):
+        put(link, frame(1))
+        put(link, frame(2))  # behind an open question: by the socket
+        assert number_of(take(gateway)) == 1
+        put(gateway, frame(1, 300))
+        assert number_of(take(gateway)) == 2
+        put(gateway, frame(2, 10))  # the first was perhaps not read yet
+        assert [take(link), take(link)] == [frame(1, 300), frame(2, 10)]
+
+
+@pytest.mark.parametrize("cut", [1, 130, 1500])
+def test_half_a_frame_on_the_socket_does_not_hold_one_in_the_slot_up(cut: int) -> None:
+    late = frame(2, 2000)
+    with shared() as (link, gateway):
+        link.stream.socket.send(late[:cut])
+        assert gateway.poll() is None
+        put(link, frame(1, 50))
+        assert take(gateway) == frame(1, 50)
+        link.stream.socket.send(late[cut:] + frame(3))
+        assert take(gateway) == late
+        assert gateway.buffered()
+        put(gateway, frame(1))
+        take(link)
+        put(link, frame(4, 70))
+        assert {number_of(take(gateway)), number_of(take(gateway))} == {3, 4}
+
+
 def test_what_a_socket_cannot_take_is_kept() -> None:
     with shared() as (link, gateway):
         big = frame(1, 1_000_000)

@@ -32,6 +32,12 @@ class BinaryFramer:
         self._tail_limit = MAX_TAIL
         self._grow(HEADER_SIZE + body + _CONTROL_BYTES)
 
+    def beside(self) -> BinaryFramer:
+        """Another with the same bounds and memory of its own: bytes of two ways must not meet."""
+        found = BinaryFramer()
+        found._body_limit, found._tail_limit = self._body_limit, self._tail_limit
+        return found
+
     def _grow(self, size: int) -> None:
         if size > self.memory.nbytes:
             memory = memoryview(bytearray(size))

@@ -37,6 +37,14 @@ class Framer(Protocol):
         """True if bytes behind the last frame are here already."""
         ...
 
+    def beside(self) -> Framer:
+        """Another with the same bounds and memory of its own.
+
+        Raises:
+            RemoteProtocolError: this codec travels one way only.
+        """
+        ...
+
     def place(self, frame: memoryview) -> memoryview:
         """Copy a whole frame (from shared memory) into the framer's own memory.
 
@@ -97,6 +105,10 @@ class LineFramer:
     def pending(self) -> bool:
         """True if bytes behind the last line are here already."""
         return self._end > self._start
+
+    def beside(self) -> LineFramer:
+        """Lines never come two ways."""
+        raise RemoteProtocolError("the json codec does not use shared memory")
 
     def place(self, frame: memoryview) -> memoryview:
         """Lines never come from shared memory."""

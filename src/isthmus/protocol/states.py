@@ -97,6 +97,7 @@ ROWS: dict[tuple[State, Event], State] = {
     (S.MANAGED, E.LOAD_POLICY_ACK): S.OPEN,
     (S.MANAGED, E.ERROR): S.OPEN,
     (S.OPEN, E.TELEMETRY): S.OPEN,
+    (S.ASKED, E.TELEMETRY): S.ASKED,
     # a link that can reset: ready, then whatever the policy side orders
     (S.START, E.HELLO_DRIVEN): S.DRIVEN_GREETING,
     (S.DRIVEN_GREETING, E.WELCOME): S.DRIVEN_OPEN,
@@ -117,11 +118,15 @@ ROWS: dict[tuple[State, Event], State] = {
     (S.DRIVEN_ACTING, E.OBSERVATION): S.DRIVEN_ASKED,
     (S.DRIVEN_ACTING, E.RESULT): S.DRIVEN_ASKED,
     (S.DRIVEN_ACTING, E.TELEMETRY): S.DRIVEN_ACTING,
+    (S.DRIVEN_ASKED, E.TELEMETRY): S.DRIVEN_ASKED,
     (S.DRIVEN_CALLED, E.RESULT): S.DRIVEN_ASKED,
     # anybody may leave at any time
     **{(state, E.BYE): S.CLOSED for state in State if state is not State.CLOSED},
 }
-"""(state, what travels) -> state. A Result in RESETTING or ACTING reports that the order failed."""
+"""(state, what travels) -> state. A Result in RESETTING or ACTING reports that the order failed.
+
+Telemetry may follow an Observation before its answer: the link has nothing else to do then.
+"""
 
 SENDER: dict[Event, Role | None] = {
     **dict.fromkeys(

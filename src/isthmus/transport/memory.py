@@ -47,10 +47,12 @@ class MemoryTransport:
         return self._memory
 
     def send(self, size: int) -> bool:
-        """Hand the frame over; the answer is there when this returns."""
+        """Hand the frame over; its answer, if it has one, is there when this returns."""
         if self._handler is None:
             raise ConnectionLostError("the link is closed")
-        self._answer = self._handler(self._memory[:size])
+        answer = self._handler(self._memory[:size])
+        if answer is not None:
+            self._answer = answer
         return True
 
     def flush(self) -> bool:

@@ -5,9 +5,11 @@ count), then rings. The reader, woken, looks at the head; a count it has not see
 which it copies into private memory before anything is believed. Each word of the head is read
 once: whoever writes there could change it between two looks.
 
-A slot is written again only after something came back, which shows that it was read. A frame that
-follows before that (a goodbye behind an answer) goes by the socket, as one larger than the slot
-does.
+A slot is written again only after something came back which shows that it was read. A frame that
+follows before that (a goodbye behind an answer, telemetry behind a question) goes by the socket, as
+one larger than the slot does. To the gateway only what lies in the slot shows that: telemetry that
+comes by the socket was sent before the answer was read. Bytes from the socket gather in a framer of
+their own, because a frame in the slot may overtake them at any byte.
 
 Is the frame whole when the head is seen? On x86-64 stores become visible in order, so a new count
 means a whole frame, and an edge-triggered eventfd need not even be read. Elsewhere the ring (a
@@ -60,8 +62,10 @@ class ShmTransport:
     ) -> None:
         """Take socket, segment and `peer_descriptor` (a pidfd to watch) over."""
         self._watch = Owned(() if peer_descriptor is None else (peer_descriptor,))
-        self.stream = StreamTransport(sock, "unix", framer)
+        self._aside = framer.beside()
+        self.stream = StreamTransport(sock, "unix", self._aside)
         self._framer = framer
+        self._asks = asks
         self._segment: Segment | None = segment
         self._ordered = ordered_stores
         memory = memoryview(segment.memory)
@@ -89,7 +93,8 @@ class ShmTransport:
     def use(self, framer: Framer) -> None:
         """Receive through this framer from now on."""
         self._framer = framer
-        self.stream.use(framer)
+        self._aside = framer.beside()
+        self.stream.use(self._aside)
 
     def reserve(self, size: int) -> memoryview:
         """The slot, or the socket's memory if the slot is too small or perhaps not read yet."""
@@ -135,9 +140,10 @@ class ShmTransport:
         if self._peer_descriptor is not None and is_ready(self._peer_descriptor, select.POLLIN):
             raise ConnectionLostError("the peer's process ended")
         frame = self.stream.poll()
-        if frame is not None:
-            self._slot_is_free = True
-        return frame
+        if frame is None:
+            return None
+        self._slot_is_free = self._slot_is_free or self._asks
+        return self._framer.place(frame)
 
     def _collect_rings(self) -> None:
         try:
@@ -149,7 +155,7 @@ class ShmTransport:
 
     def buffered(self) -> bool:
         """True if the socket's framer holds more; a frame in the slot always rings."""
-        return self._framer.pending()
+        return self._aside.pending()
 
     def descriptors(self) -> Sequence[tuple[int, int]]:
         """The doorbell, the socket, and the peer's process where it can be watched."""
