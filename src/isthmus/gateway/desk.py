@@ -45,20 +45,33 @@ class Desk:
             alone: every session in an inference of its own.
         """
         self.kinds: dict[str, str] = {}
-        self._executors: dict[str, Executor] = {}
-        for name, policy in policies.items():
-            deadline = answers.deadline_ns(policy.contract)
-            slow = infer_ns[name] > deadline // 4
-            kind = ("thread" if slow else "inline") if executor == "auto" else executor
-            log.info(
-                "policy %s (%s): one inference takes %.3f ms of a deadline of %.1f ms; executor %s",
-                name, policy.kind, infer_ns[name] / 1e6, deadline / 1e6, kind,
-            )  # fmt: skip
-            self.kinds[name] = kind
-            runner = Threaded if kind == "thread" else Inline
-            self._executors[name] = runner(Batch(policy), alone=alone)
         self.jobs: list[Job] = []
         self.waiting: set[Job] = set()
+        self._executors: dict[str, Executor] = {}
+        self._answers = answers
+        self._executor = executor
+        self._alone = alone
+        for name, policy in policies.items():
+            kind, started = self.start(policy, infer_ns[name])
+            self.kinds[name], self._executors[name] = kind, started
+
+    def start(self, policy: Policy, infer_ns: int) -> tuple[str, Executor]:
+        """Start an executor, which gets no questions yet: `inline` or `thread`, and itself."""
+        deadline = self._answers.deadline_ns(policy.contract)
+        slow = infer_ns > deadline // 4
+        kind = ("thread" if slow else "inline") if self._executor == "auto" else self._executor
+        log.info(
+            "policy %s (%s): one inference takes %.3f ms of a deadline of %.1f ms; executor %s",
+            policy.name, policy.kind, infer_ns / 1e6, deadline / 1e6, kind,
+        )  # fmt: skip
+        runner = Threaded if kind == "thread" else Inline
+        return kind, runner(Batch(policy), alone=self._alone)
+
+    def replace(self, name: str, kind: str, executor: Executor) -> list[Executor]:
+        """Give all questions to this executor; the former ones still deliver what they have."""
+        former = list(self._executors.values())
+        self.kinds, self._executors = {name: kind}, {name: executor}
+        return former
 
     def bells(self) -> Iterator[tuple[int, Executor]]:
         """Descriptors that are readable when an executor has something to deliver."""

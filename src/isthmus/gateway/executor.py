@@ -35,6 +35,11 @@ class Done(Protocol):
 class Executor(Protocol):
     """Runs one policy."""
 
+    @property
+    def idle(self) -> bool:
+        """True if it has no job."""
+        ...
+
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Take jobs; `done` is called for each, now or from `collect`."""
         ...
@@ -54,6 +59,8 @@ class Executor(Protocol):
 
 class Inline:
     """The engine's own thread."""
+
+    idle = True
 
     def __init__(self, batch: Batch, *, alone: bool = False) -> None:
         """Run `batch.policy`; with `alone`, every session in a call of its own."""
@@ -101,6 +108,11 @@ class Threaded:
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._work, name="isthmus-policy", daemon=True)
         self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """True if no batch runs and none waits."""
+        return not self._running and not self._waiting
 
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Queue jobs, and start them if the worker is idle."""

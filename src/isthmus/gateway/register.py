@@ -14,7 +14,7 @@ from ..errors import RefusedError, UpgradeError
 from ..policy.base import Policy
 from ..policy.reception import accept, find_policy, welcome
 from ..policy.step import StepArrays
-from ..protocol import BinaryCodec, Memory
+from ..protocol import BinaryCodec, JsonCodec, Memory
 from ..protocol.messages import Attach, Hello, Welcome
 from ..transport.segment import Segment, boot_id, can_share
 from ..transport.sockets import Peer
@@ -45,10 +45,17 @@ class Register:
 
     def __init__(self, policies: Mapping[str, Policy], infer_ns: Mapping[str, int]) -> None:
         """Serve `policies`; `infer_ns` is what one inference of each takes."""
-        self.policies = policies
-        self._infer_ns = infer_ns
+        self.policies: dict[str, Policy] = dict(policies)
+        self._infer_ns = dict(infer_ns)
         self._past: OrderedDict[str, _Past] = OrderedDict()
         self._offers: dict[str, Session] = {}
+
+    def replace(self, policy: Policy, infer_ns: int) -> None:
+        """Serve this policy instead of all others."""
+        self.policies.clear()
+        self._infer_ns.clear()
+        self.policies[policy.name] = policy
+        self._infer_ns[policy.name] = infer_ns
 
     def greet(self, session: Session, hello: Hello, upgrade_at: str, peer: Peer | None) -> Welcome:
         """Take a session in.
@@ -79,6 +86,10 @@ class Register:
             session.name, session.token = secrets.token_hex(6), secrets.token_hex(16)
             session.protocol.epoch = hello.epoch
         session.hello, session.policy = hello, policy
+        codec = session.protocol.codec
+        if isinstance(codec, JsonCodec):
+            codec.names = session.name
+            codec.describe(policy.kind)
         kept = past.arrays if past is not None and resumed else None
         if kept is None or kept.policy is not policy or kept.num_envs != hello.num_envs:
             kept = StepArrays(policy, hello.num_envs)

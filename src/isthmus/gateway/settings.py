@@ -23,6 +23,7 @@ class Settings:
         max_newcomers: connections without a handshake beyond this end the oldest of them.
         greeting_timeout_ns: for the handshake, from a connection's first byte.
         silence_timeout_ns: for that first byte.
+        action_scale: the hint that plain clients are sent; None = none.
     """
 
     executor: str = "auto"
@@ -33,3 +34,4 @@ class Settings:
     max_newcomers: int = 256
     greeting_timeout_ns: int = 5_000_000_000
     silence_timeout_ns: int = 30_000_000_000
+    action_scale: float | None = None
