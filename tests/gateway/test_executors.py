@@ -162,7 +162,7 @@ def test_a_batch_that_has_no_room_fails_alone() -> None:
     arrays = StepArrays(Small(pair()), 3)
     session = Session(None, None, "", arrays=arrays)  # type: ignore[arg-type]
     observation = Observation({"q": np.ones((3, 2), np.float32)}, 1)
-    jobs = [Job(session, observation, 0, 0, 0) for _ in range(2)]
+    jobs = [Job(session, observation, 0, 0, 0, 0) for _ in range(2)]
     batch.fill(jobs)
     batch.run()
     batch.split()

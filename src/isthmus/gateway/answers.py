@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -12,9 +11,7 @@ import numpy as np
 
 from ..contract import Contract
 from ..errors import InferenceError
-from ..policy.base import Policy
-from ..policy.reception import DEADLINE_SHARE, find_policy
-from ..policy.step import StepArrays
+from ..policy.reception import DEADLINE_SHARE
 from ..protocol.messages import (
     Action,
     Admin,
@@ -29,42 +26,15 @@ from ..protocol.messages import (
     Ready,
     Reset,
 )
-from ..safety import Guard
+from .counters import Counters
 from .session import Job, Session
 
-__all__ = ["Answers", "Counters"]
+__all__ = ["Answers"]
 
 log = logging.getLogger("isthmus.gateway")
 
 LONGEST_NS = 3_600_000_000_000
 """Of a budget this much counts; more is a mistake, or an attempt to overflow a clock."""
-
-
-@dataclass
-class Counters:
-    """What happened, since the start."""
-
-    sessions: int = 0
-    observations: int = 0
-    answered: int = 0
-    misses: int = 0
-    late: int = 0
-    errors: int = 0
-    refused: int = 0
-    stale: int = 0
-    batches: int = 0
-    accept_pauses: int = 0
-    by_code: dict[str, int] = field(default_factory=dict)
-
-    def error(self, code: str) -> None:
-        """Count one error answer."""
-        self.errors += 1
-        self.by_code[code] = self.by_code.get(code, 0) + 1
-
-    def refuse(self, code: str) -> None:
-        """Count one refused connection."""
-        self.refused += 1
-        self.by_code[code] = self.by_code.get(code, 0) + 1
 
 
 class Answers:
@@ -88,21 +58,6 @@ class Answers:
             return 0 if waits else now_ns + budget_ns
         assert session.policy is not None  # noqa: S101
         return now_ns + (budget_ns or self.deadline_ns(session.policy.contract))
-
-    def admit_plain(self, session: Session, policies: Mapping[str, Policy]) -> None:
-        """Take in a json client that sends no Hello.
-
-        It has no link, so the limits and the fallback of the contract are applied here.
-
-        Raises:
-            RefusedError: there is no policy, or more than one to choose from.
-        """
-        policy = find_policy(policies, "")
-        session.protocol.assume_greeting()
-        session.protocol.bind(policy.contract, 1)
-        session.policy = policy
-        session.arrays = StepArrays(policy, 1)
-        session.guard = Guard(policy.contract, 1, rearm="auto" if _simulated(policy) else "manual")
 
     def begin_episode(self, session: Session, observation: Observation) -> str:
         """A reset came with the observation: forget what the policy remembered.
@@ -134,18 +89,22 @@ class Answers:
             return self._fault(
                 job, "not_finite", f"policy {arrays.policy.name!r} answered with NaN or infinity"
             )
-        now = monotonic_ns()
+        now = job.ready_ns = monotonic_ns()
         if job.expires_ns and now > job.expires_ns:
             return self.miss(job, now)
-        self._counters.answered += 1
         job.session.fault = ""
         arrays.commit()
         action = self._action(job, arrays.action, Outcome.POLICY, started_ns, ended_ns, now)
+        if job.session.guard is not None and _is_degraded(job.session):
+            self._counters.degrade_zeroed += 1
+            return self._guarded(job, action._replace(arrays={}), "degraded")
+        self._counters.answered += 1
         return self._guarded(job, action, "") if job.session.guard is not None else action
 
     def miss(self, job: Job, now_ns: int) -> Answer:
         """The budget is over. A link computes its fallback itself; a plain client gets one."""
-        self._counters.misses += 1
+        self._counters.deadline_miss += 1
+        job.missed, job.ready_ns = True, now_ns
         action = self._action(job, {}, Outcome.MISS, now_ns, now_ns, now_ns)
         return self._guarded(job, action, "deadline") if job.session.guard is not None else action
 
@@ -158,7 +117,7 @@ class Answers:
             return Reset()
         if isinstance(message, Admin):
             if message.op == "get_counters":
-                return AdminAck(message.op, asdict(self._counters), 0, 0, time_ns(), corr_id)
+                return AdminAck(message.op, self._counters.to_dict(), 0, 0, time_ns(), corr_id)
             return ErrorAnswer(
                 "bad_admin_op",
                 f"unknown operation {message.op[:64]!r}; known: get_counters",
@@ -208,7 +167,8 @@ class Answers:
         clipped: tuple[int, ...] = ()
         if wanted is not None and outcome.clipped:
             clipped = _changed(wanted, outcome.arrays)
-        chosen = Outcome.MISS_FALLBACK if wanted is None else Outcome.FALLBACK
+        chosen = Outcome.MISS_FALLBACK if job.missed else Outcome.FALLBACK
+        job.ready_ns = monotonic_ns()
         return action._replace(
             arrays=outcome.arrays,
             outcome=Outcome.POLICY if outcome.status == "policy" else chosen,
@@ -229,8 +189,9 @@ class Answers:
         return f"{session.name}-{session.protocol.memory.seq}"
 
 
-def _simulated(policy: Policy) -> bool:
-    return policy.contract.actuator == "simulated"
+def _is_degraded(session: Session) -> bool:
+    """True while a plain client misses too often; see `Ledger`."""
+    return session.watchdog is not None and session.watchdog.degraded
 
 
 def _changed(wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[int, ...]:

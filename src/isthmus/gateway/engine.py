@@ -17,13 +17,15 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic_ns
 
 from ..errors import (
     ConnectionLostError,
+    Error,
     InferenceError,
+    PolicyLoadError,
     ProtocolError,
     RefusedError,
     TransportError,
@@ -32,26 +34,35 @@ from ..errors import (
 from ..policy.base import Policy
 from ..protocol import JsonCodec
 from ..protocol.messages import (
+    Answer,
     Attach,
     Attached,
     Bye,
     ErrorAnswer,
     Hello,
     Kind,
+    LoadPolicy,
+    LoadPolicyAck,
     Message,
     Observation,
     Telemetry,
 )
+from ..telemetry import PolicyState
 from ..transport.descriptors import send_with_descriptors
 from ..transport.shm import ShmTransport
 from ..transport.sockets import Listener, peer_of
 from ..transport.stream import StreamTransport
-from .answers import Answers, Counters
+from . import plain
+from .answers import Answers
 from .batch import measure
 from .desk import Desk
 from .doorway import Doorway, First
 from .errands import Errands
+from .exchange import Exchange
 from .executor import Executor
+from .housekeeping import Housekeeper
+from .ledger import Answered, Ledger
+from .loading import Loaded, Loader
 from .register import Register
 from .session import Job, Session
 from .settings import Settings
@@ -73,7 +84,10 @@ class Engine:
     """Answers links until `stop` is called.
 
     Attributes:
-        counters: what happened.
+        ledger: is told what happens.
+        counters: what happened; only to be looked at.
+        housekeeper: keeps the reports up to date; None if nobody does.
+        busy_since_ns: the monotonic instant at which the pass at hand began; 0 while it waits.
         sessions: who is connected now.
     """
 
@@ -84,6 +98,9 @@ class Engine:
         settings: Settings | None = None,
         *,
         upgrade_at: str = "",
+        ledger: Ledger | None = None,
+        loader: Loader | None = None,
+        housekeeper: Housekeeper | None = None,
     ) -> None:
         """Warm every policy up and take the listeners over.
 
@@ -92,12 +109,19 @@ class Engine:
             listeners: bound sockets.
             settings: how to behave.
             upgrade_at: address of the listener through which tcp sessions move to shared memory.
+            ledger: is told what happens; None keeps one that tells nobody.
+            loader: loads policies that clients name; None refuses that.
+            housekeeper: brings reports up to date when a client asks for that; it is started and
+                closed by whoever made it.
 
         Raises:
             InferenceError: a policy cannot answer an observation of zeros.
         """
         self.settings = settings or Settings()
-        self.counters = Counters()
+        self.ledger = ledger if ledger is not None else Ledger()
+        self.counters = self.ledger.counters
+        self.busy_since_ns = 0
+        self.housekeeper = housekeeper
         self.sessions: set[Session] = set()
         self._upgrade_at = upgrade_at
         infer_ns = {name: measure(policy) for name, policy in policies.items()}
@@ -113,15 +137,35 @@ class Engine:
         self._doorway = Doorway(listeners, self.settings)
         self._errands = Errands()
         self._watch = Watch()
+        self._loader = loader
+        self._exchange = Exchange(
+            self._desk,
+            self._register,
+            self._watch,
+            collect=_collect,
+            action_scale=self.settings.action_scale,
+        )
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
         self._backlog: set[Session] = set()
-        self._now = 0
+        self._brought = False
+        self._answered: list[Answered] = []
+        self._records = self.ledger.payloads.wanted
+        self._now = self._taken = 0
         self._watch.add(self._wake, _READ, self._woken)
         for bell, executor in self._desk.bells():
             self._watch.add(bell, _READ, partial(_collect, executor))
-        self._watch.add(self._errands.descriptor(), _READ, self._finish_errands)
+        self._watch.add(self._errands.descriptor(), _READ, self._errand_done)
         self._accept_again()
+        self._tell_policies()
+
+    def _tell_policies(self) -> None:
+        self.ledger.serving(
+            [
+                PolicyState(policy.name, policy.kind, policy.digest, self._desk.kinds[name])
+                for name, policy in self._register.policies.items()
+            ]
+        )
 
     @property
     def executors(self) -> dict[str, str]:
@@ -147,7 +191,7 @@ class Engine:
     def _pass(self) -> None:
         watch = self._watch
         ready = watch.wait(self._due_ns())
-        self._now = monotonic_ns()
+        self._now = self.busy_since_ns = monotonic_ns()
         for descriptor, events in ready:
             handler = watch.handler(descriptor)
             if handler is not None:  # else closed earlier in this pass
@@ -160,11 +204,18 @@ class Engine:
         if desk.jobs:
             desk.submit(self._done)
             self.counters.batches += 1
+        if self._brought:
+            self._finish_errands()
+        if self._exchange.old:
+            self._exchange.tidy()
         if desk.waiting:
             for job in desk.overdue(monotonic_ns()):
-                self._send(job.session, self._answers.miss(job, monotonic_ns()))
+                self._answer(job, self._answers.miss(job, monotonic_ns()), 0, 0)
         if self._doorway.newcomers or not self._doorway.accepting:
             self._tidy()
+        self.ledger.end_pass(self._answered)
+        self._answered.clear()
+        self.busy_since_ns = 0
 
     def _due_ns(self) -> int | None:
         """When the engine must look even if nothing happens; None = never."""
@@ -179,11 +230,17 @@ class Engine:
 
     def _done(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> None:
         if self._desk.settle(job):
-            self._send(job.session, self._answers.of(job, fault, started_ns, ended_ns))
-        else:
-            self.counters.late += 1
+            answer = self._answers.of(job, fault, started_ns, ended_ns)
+            self._answer(job, answer, started_ns, ended_ns)
+        elif job.missed:
+            self.ledger.late(job, started_ns, ended_ns)
 
-    def _finish_errands(self, _: int) -> None:
+    def _answer(self, job: Job, answer: Answer, started_ns: int, ended_ns: int) -> None:
+        self._send(job.session, answer)
+        self._answered.append(Answered(job, answer, started_ns, ended_ns, monotonic_ns()))
+
+    def _finish_errands(self) -> None:
+        self._brought = False
         for session, answer in self._errands.collect():
             if not session.closed:  # else it left before its errand was done
                 self._send(session, answer)
@@ -192,6 +249,8 @@ class Engine:
 
     def _read(self, session: Session) -> None:
         """Take what a session says, until it has asked something or said everything."""
+        if self._exchange.moving and session in self._exchange.moving and not session.busy:
+            self._exchange.finish(session)
         try:
             for _ in range(_TURN):
                 if session.closed or session.busy or session.sending:
@@ -199,15 +258,20 @@ class Engine:
                 frame = session.transport.poll()
                 if frame is None:
                     return
-                if session.arrays is None and self._is_special(session, frame):
+                self._taken = monotonic_ns()
+                if self._records:
+                    session.asked = frame, None, self._now
+                if not session.admitted and self._is_special(session, frame):
                     return
                 message = session.protocol.receive(frame)
+                if self._records:
+                    session.asked = frame, message, self._now
                 if type(message) is Observation:
                     self._take(session, message)
                     continue
                 if message is not None:
                     self._act_on(session, message)
-                if monotonic_ns() - self._now > _SLICE_NS:
+                if self._taken - self._now > _SLICE_NS:
                     break
             if not session.closed and session.transport.buffered():
                 self._backlog.add(session)
@@ -237,15 +301,15 @@ class Engine:
 
     def _admit_plain(self, session: Session) -> None:
         self._check_room(None)
-        self._answers.admit_plain(session, self._register.policies)
+        plain.admit(session, self._register.policies, self.settings.action_scale)
         self._welcomed(session)
 
     def _check_room(self, hello: Hello | None) -> None:
         former = self._register.former(hello) if hello is not None else None
         there = [
-            session.arrays.num_envs
+            1 if session.arrays is None else session.arrays.num_envs
             for session in self.sessions
-            if session.arrays is not None and session is not former
+            if session.admitted and session is not former
         ]
         if len(there) >= self.settings.max_sessions:
             raise RefusedError(
@@ -267,8 +331,47 @@ class Engine:
             self._greet(session, message)
         elif isinstance(message, Bye):
             self._end(session)
-        elif not isinstance(message, Telemetry):
+        elif isinstance(message, LoadPolicy):
+            self._load_policy(session, message)
+        elif isinstance(message, Telemetry):
+            self.ledger.told(session, message.data)
+        else:
             self._send(session, self._answers.control(session, message))
+
+    # policies that come while serving ------------------------------------------------------
+
+    def _load_policy(self, session: Session, message: LoadPolicy) -> None:
+        """Load what a client names, beside the engine; its question stays open until then."""
+        loader = self._loader
+        if loader is None:
+            self._send(session, _load_failed(message, _NO_LOADER))
+            return
+
+        def load() -> Callable[[], Answer]:
+            try:
+                loaded = loader.fetch(message.path, local=session.local)
+            except Error as exc:
+                return partial(_load_failed, message, str(exc))
+            return partial(self._serve_instead, message, loaded)
+
+        self._errands.run(session, load)
+
+    def _serve_instead(self, message: LoadPolicy, loaded: Loaded) -> Answer:
+        """Serve what was loaded, or leave everything as it is."""
+        policy = loaded.policy
+        deadline_ns = self._answers.deadline_ns(policy.contract)
+        try:
+            self._exchange.replace(loaded, self.sessions, deadline_ns)
+        except PolicyLoadError as exc:
+            policy.close()
+            return _load_failed(message, str(exc))
+        log.info("policy %s (%s) answers from now on", policy.name, policy.kind)
+        return LoadPolicyAck(message.path, policy.kind, corr_id=message.corr_id)
+
+    def _errand_done(self, _: int) -> None:
+        self._brought = True  # finished once this pass's questions are out of the engine's hands
+
+    # questions ----------------------------------------------------------------------------
 
     def _take(self, session: Session, observation: Observation) -> None:
         if session.protocol.repeat:
@@ -283,13 +386,16 @@ class Engine:
                 corr_id = observation.corr_id or self._answers.corr_id(session)
                 self._send(session, ErrorAnswer("schema_violation", wrong, corr_id=corr_id))
                 return
+            self.ledger.began_episode(session, observation.reset)
         self.counters.observations += 1
         if not session.protocol.codec.finite(Kind.OBSERVATION):
             self._send(session, ErrorAnswer("not_finite", "the observation holds NaN or infinity"))
             return
-        decoded = monotonic_ns()
         expires = self._answers.expiry(session, observation, self._now)
-        self._desk.jobs.append(Job(session, observation, self._now, decoded, expires))
+        seq = session.protocol.memory.seq
+        self._desk.jobs.append(
+            Job(session, observation, self._now, self._taken, monotonic_ns(), expires, seq)
+        )
 
     def _greet(self, session: Session, hello: Hello) -> None:
         self._check_room(hello)
@@ -303,12 +409,13 @@ class Engine:
         self._flush(session, size)
 
     def _welcomed(self, session: Session) -> None:
+        session.admitted = True
         self._doorway.newcomers.pop(session, None)
         former = self._register.take_over(session)
         if former is not None and former is not session:
             self._complain(former, ProtocolError("the session connected again", code="superseded"))
             self._end(former)
-        self.counters.sessions += 1
+        self.ledger.opened(session)
         log.info("session %s: %s by %s", session.name, session.peer, session.transport.name)
 
     def _attach(self, newcomer: Session, attach: Attach) -> None:
@@ -336,6 +443,7 @@ class Engine:
             stream.detach(), segment, session.protocol.codec.framer, asks=False
         )
         self._watch_session(session)
+        self.ledger.changed(session)
         log.info("session %s: moved to %s", session.name, session.transport.name)
 
     def _send(self, session: Session, answer: Message) -> None:
@@ -347,6 +455,8 @@ class Engine:
                 keep=session.keeps_answers,
             )
             self._flush(session, size)
+            if self._records:
+                self.ledger.exchanged(session, answer, size)
         except ConnectionLostError:
             self._end(session)
             return
@@ -356,7 +466,7 @@ class Engine:
             self._end(session)
             return
         if isinstance(answer, ErrorAnswer):
-            self.counters.error(answer.code)
+            self.ledger.erred(session, answer.code, answer.message, answer.corr_id)
 
     def _flush(self, session: Session, size: int) -> None:
         if not session.transport.send(size):
@@ -373,10 +483,12 @@ class Engine:
         """Tell a session what it did wrong; a json one may go on, for its lines are still lines."""
         goes_on = session.is_json and exc.code not in ("too_large", "superseded", "internal")
         error = self._addressed(session, ErrorAnswer(exc.code, str(exc)))
-        self.counters.error(exc.code)
+        self.ledger.erred(session, exc.code, str(exc), error.corr_id)
         try:
             size = session.protocol.refuse(error, session.transport.reserve)
             self._flush(session, size)
+            if self._records:
+                self.ledger.exchanged(session, error, size)
         except ConnectionLostError:
             goes_on = False
         if not goes_on:
@@ -385,7 +497,7 @@ class Engine:
             self._backlog.add(session)
 
     def _refuse(self, session: Session, exc: RefusedError) -> None:
-        self.counters.refuse(exc.code)
+        self.ledger.refused(session, exc.code, str(exc))
         log.warning("refused %s: %s", session.peer, exc)
         error = self._addressed(session, ErrorAnswer(exc.code, str(exc), exc.retryable))
         try:
@@ -408,12 +520,14 @@ class Engine:
             return
         session.closed = True
         self.counters.stale += session.protocol.stale
+        self.ledger.closed(session)
         self._register.left(session)
         self._unwatch(session)
         self.sessions.discard(session)
         self._doorway.newcomers.pop(session, None)
         self._backlog.discard(session)
         self._desk.forget(session)
+        self._exchange.forget(session)
         session.protocol.abandon()
         session.protocol.codec.release()
         session.transport.close()
@@ -430,10 +544,10 @@ class Engine:
                 session.watched = {descriptor: 0}  # another handler takes over after the sniff
                 surplus = self._doorway.surplus()
                 if surplus is not None:
-                    self.counters.refuse("too_many_sessions")
+                    self.ledger.refused(surplus, "too_many_sessions", "too many newcomers")
                     self._end(surplus)
         except TransportError as exc:
-            self.counters.accept_pauses += 1
+            self.ledger.accept_paused(str(exc))
             self._doorway.pause(exc, self._now)
             for descriptor in self._doorway.listeners:
                 self._watch.remove(descriptor)
@@ -520,7 +634,7 @@ class Engine:
 
     def _close(self) -> None:
         for session in list(self.sessions):
-            if session.welcomed:
+            if session.admitted:
                 try:
                     bye = session.protocol.tell(
                         Bye("the gateway is closing"), session.transport.reserve
@@ -529,6 +643,8 @@ class Engine:
                 except (ConnectionLostError, ProtocolError):
                     pass  # it left first
             self._end(session)
+        self.ledger.end_pass(())
+        self._exchange.close()
         self._desk.close()
         self._errands.close()
         self._doorway.close()
@@ -539,6 +655,17 @@ class Engine:
 def _socket_of(session: Session) -> socket.socket:
     assert isinstance(session.transport, StreamTransport)  # noqa: S101
     return session.transport.socket
+
+
+_NO_LOADER = (
+    "this gateway loads no policy while it serves; start it with --policy-dir DIR, or with "
+    "--allow-load-path"
+)
+
+
+def _load_failed(message: LoadPolicy, why: str) -> Answer:
+    log.warning("load_policy %s: %s", message.path[:200], why)
+    return ErrorAnswer("load_failed", why, corr_id=message.corr_id)
 
 
 def _collect(executor: Executor, _: int) -> None:

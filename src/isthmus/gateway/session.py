@@ -7,11 +7,37 @@ from dataclasses import dataclass, field
 from ..policy.base import Policy
 from ..policy.step import StepArrays
 from ..protocol import JsonCodec, Memory, ServerProtocol
-from ..protocol.messages import Hello, Observation
+from ..protocol.messages import Hello, Message, Observation
 from ..safety import Guard
+from ..telemetry import DeadlineWatchdog
 from ..transport import Transport
 
-__all__ = ["Job", "Session"]
+__all__ = ["Job", "PlainClient", "Session"]
+
+
+@dataclass
+class PlainClient:
+    """What is known of a client without a link.
+
+    Attributes:
+        empty_run: observations without a joint, in a row.
+    """
+
+    empty_run: int = 0
+
+    def heard(self, joints: int | None) -> int | None:
+        """An observation came, good or bad.
+
+        Args:
+            joints: how many joint positions it had; None if that cannot be said.
+
+        Returns:
+            The length of the run of empty ones if that has changed, else None.
+        """
+        run = self.empty_run + 1 if joints == 0 else 0
+        changed = run != self.empty_run
+        self.empty_run = run
+        return run if changed else None
 
 
 @dataclass(eq=False)
@@ -29,12 +55,20 @@ class Session:
         nonce: of the offer to move to shared memory.
         arrays: its rows for the policy.
         guard: limits and fallback for a json client without a link of its own.
+        plain: what is known of such a client; None for a link.
+        local: True if it runs on this machine: a Unix socket, or a loopback address.
+        admitted: True once it is no newcomer any more; a plain client may still have no policy.
         expires_ns: until when it must have completed its handshake.
         sending: True while an answer waits for room in its socket; nothing is read meanwhile.
         paused: True while nothing is read from it although it speaks.
         watched: descriptor -> epoll events.
         fault: code of the last error its policy gave, while it lasts.
         closed: True once it is to be forgotten.
+        number: which of all welcomed connections, from 1; 0 before.
+        watchdog: counts its deadlines, from its welcome on.
+        empties: observations without a joint, in a row, that the ledger has been told of.
+        asked: frame, message (None if it is none) and instant of its open question, if exchanges
+            are recorded.
     """
 
     transport: Transport
@@ -46,18 +80,20 @@ class Session:
     policy: Policy | None = None
     arrays: StepArrays | None = None
     guard: Guard | None = None
+    plain: PlainClient | None = None
+    local: bool = False
+    admitted: bool = False
     nonce: str = ""
     expires_ns: int = 0
     sending: bool = False
     paused: bool = False
     fault: str = ""
     closed: bool = False
+    number: int = 0
+    watchdog: DeadlineWatchdog | None = None
+    empties: int = 0
+    asked: tuple[memoryview, Message | None, int] | None = None
     watched: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def welcomed(self) -> bool:
-        """True once it has a policy."""
-        return self.arrays is not None
 
     @property
     def busy(self) -> bool:
@@ -88,17 +124,30 @@ class Job:
         session: whose.
         observation: what it sees; its arrays are valid until the session is read again.
         received_ns: when the engine woke up for it.
+        taken_ns: when its frame had been taken from the transport.
         decoded_ns: when it had been read and checked.
         expires_ns: when a miss is answered instead; 0 if never.
+        seq: the question's number in its session.
+        ready_ns: when its answer was ready to be sent.
         settled: True once it has its answer, even if a worker still runs.
+        missed: True if that was because its deadline had passed.
     """
 
     session: Session
     observation: Observation
     received_ns: int
+    taken_ns: int
     decoded_ns: int
     expires_ns: int
+    seq: int = 0
+    ready_ns: int = 0
     settled: bool = False
+    missed: bool = False
+
+    @property
+    def corr_id(self) -> str:
+        """Joins everything about this question."""
+        return self.observation.corr_id or f"{self.session.name}-{self.seq}"
 
     @property
     def policy_name(self) -> str:

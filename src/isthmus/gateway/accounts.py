@@ -1,0 +1,286 @@
+"""What the gateway has done, added up: from the engine's rows to one `Snapshot`.
+
+Theory of operation. The engine writes a row for each step and a note for whatever else happens, a
+pass at a time, and never adds anything up. Here passes are taken in whole, in their order, and only
+between two of them is a snapshot made: so its figures belong to one instant. The columns of many
+steps go into the histograms at once, which costs a fraction of doing it step by step.
+
+Nothing here is thread-safe; the ledger sees to it that one thread is here at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ContractError
+from ..events.kinds import new_event
+from ..safety.ladder import Level
+from ..telemetry import (
+    COUNTERS,
+    GATEWAY_STAGES,
+    Ema,
+    LatencyWindow,
+    LinkReport,
+    LogHistogram,
+    PolicyState,
+    SessionState,
+    Snapshot,
+)
+from .mismatches import Mismatch, Mismatches
+
+__all__ = ["OUTCOMES", "Accounts", "Note", "Pass", "Row", "Watched"]
+
+OUTCOMES: tuple[str, ...] = ("policy", "miss", "fallback", "error")
+"""What a step can be answered with."""
+
+RECENT_STEPS = 200
+"""Steps that the recent miss rate looks at."""
+
+_LEVELS = frozenset(level.name.lower() for level in Level)
+_AT_ONCE = 512
+"""Steps whose columns are counted together."""
+
+
+class Watched(NamedTuple):
+    """What a session's watchdog has counted."""
+
+    steps: int
+    misses: int
+    consecutive: int
+    escalations: int
+
+
+class Row(NamedTuple):
+    """One answered step.
+
+    Attributes:
+        number: of the connection.
+        outcome: one of `OUTCOMES`.
+        missed: True if its deadline had passed.
+        instants: engine woke, frame taken, observation checked, inference started, inference ended,
+            answer ready, answer sent; monotonic ns. The inference's are 0 if it was not waited for.
+        watched: the session's totals after this step; None if it was answered with an error.
+    """
+
+    number: int
+    outcome: str
+    missed: bool
+    instants: tuple[int, int, int, int, int, int, int]
+    watched: Watched | None
+
+
+class Note(NamedTuple):
+    """Whatever is no step: a method of `Accounts`, and what it is to be called with."""
+
+    enter: Callable[..., None]
+    args: tuple[Any, ...]
+
+
+class Pass(NamedTuple):
+    """What happened in one pass of the engine; `totals` are the counters at its end."""
+
+    rows: Sequence[Row]
+    notes: Sequence[Note]
+    totals: Mapping[str, Any]
+
+
+@dataclass
+class _Seen:
+    """A connected session."""
+
+    state: SessionState
+    watched: Watched = Watched(0, 0, 0, 0)
+    link: Mapping[str, Any] = field(default_factory=dict)
+    empties: int = 0
+
+
+class Accounts:
+    """Everything a snapshot is made of.
+
+    Args:
+        emit: takes the events that are written from here.
+        mismatched: takes the lines of the forensic record.
+        lately_s: length of the window in seconds.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Mapping[str, Any]], None],
+        mismatched: Callable[[Mapping[str, Any]], None],
+        lately_s: float = 60.0,
+    ) -> None:
+        self._emit = emit
+        self._mismatched = mismatched
+        self._lately_s = lately_s
+        self._counters: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._codes: Mapping[str, int] = {}
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._stages = {stage: LogHistogram() for stage in GATEWAY_STAGES}
+        self._windows = {stage: LatencyWindow(lately_s) for stage in GATEWAY_STAGES}
+        self._averages = {stage: Ema() for stage in GATEWAY_STAGES}
+        self._missed: deque[bool] = deque(maxlen=RECENT_STEPS)
+        self._policies: tuple[PolicyState, ...] = ()
+        self._seen: dict[int, _Seen] = {}
+        self._mismatches = Mismatches()
+        self._levels_s: dict[str, float] = {}
+        self._round_trip, self._wire = LogHistogram(), LogHistogram()
+
+    def take(self, passes: Iterable[Pass]) -> None:
+        """Add passes up, the oldest first."""
+        rows: list[Row] = []
+        totals: Mapping[str, Any] | None = None
+        for each in passes:
+            rows += each.rows
+            totals = each.totals
+            for note in each.notes:
+                note.enter(*note.args)
+        for start in range(0, len(rows), _AT_ONCE):
+            self._count(rows[start : start + _AT_ONCE])
+        if totals is not None:
+            self._counters = {name: totals[name] for name in COUNTERS}
+            self._codes = totals["by_code"]
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._outcomes[row.outcome] += 1
+            seen = self._seen.get(row.number)
+            if row.watched is not None:
+                self._missed.append(row.missed)
+                if seen is not None:
+                    seen.watched = row.watched
+        timed = [row.instants for row in rows if row.watched is not None]
+        if not timed:
+            return
+        instants = np.array(timed, np.int64)
+        spans = np.diff(instants, axis=1)
+        spans[instants[:, 4] == 0, 2:5] = -1  # its inference was not waited for
+        sent = instants[:, -1]
+        for stage, column in zip(GATEWAY_STAGES, spans.T, strict=False):
+            self._measured(stage, sent, column)
+        self._measured("total", sent, sent - instants[:, 0])
+
+    def _measured(self, stage: str, times: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        known = values >= 0
+        found = values[known].tolist()
+        self._stages[stage].record_many(found)
+        self._windows[stage].add_many(times[known].tolist(), found)
+        self._averages[stage].add_many(found)
+
+    # notes --------------------------------------------------------------------------------
+
+    def serving(self, policies: tuple[PolicyState, ...]) -> None:
+        """These are served from now on."""
+        self._policies = policies
+
+    def opened(self, number: int, state: SessionState) -> None:
+        """A session was welcomed, or something about it has changed."""
+        seen = self._seen.get(number)
+        if seen is None:
+            self._seen[number] = _Seen(state)
+        else:
+            seen.state = state
+
+    def closed(self, number: int) -> None:
+        """A session has ended."""
+        self._seen.pop(number, None)
+        self._mismatches.forget(number)
+
+    def late(self, queue_ns: int, infer_ns: int, ended_ns: int) -> None:
+        """An inference ended after its question had been answered; its stages count all the same.
+
+        Else the slowest inferences of all would be missing from what inferences take.
+        """
+        for stage, value in (("queue", queue_ns), ("infer", infer_ns)):
+            self._measured(stage, np.array([ended_ns]), np.array([value]))
+
+    def empties(self, number: int, run: int) -> None:
+        """A session has sent so many observations in a row without a joint."""
+        seen = self._seen.get(number)
+        if seen is not None:
+            seen.empties = run
+
+    def reset(self, number: int, reset: Mapping[str, Any]) -> None:
+        """An episode started."""
+        self._mismatches.reset(number, reset)
+
+    def mismatched(self, found: Mismatch) -> None:
+        """A randomization was not the expected one: write down which value differs first."""
+        self._mismatches.count(found.mono_ns)
+        difference = self._mismatches.difference(found.number)
+        about = {"session": found.session, "obs_seq": found.obs_seq}
+        if found.sim_time == found.sim_time:
+            about["sim_time"] = found.sim_time
+        hashes = {"expected": found.expected, "actual": found.actual}
+        joined = {"corr_id": found.corr_id, "mono_ns": found.mono_ns, "remote": found.remote}
+        line = {"ts": found.wall_ns / 1e9, **joined, **hashes, **about, **difference}
+        self._mismatched(line)
+        values = {name: item for name, item in difference.items() if name != "key"}
+        if "key" in difference:
+            values["first_difference"] = difference["key"]
+        self._emit(new_event("rand_hash_mismatch", **joined, **hashes, **about, **values))
+
+    def told(self, number: int, data: Mapping[str, Any]) -> None:
+        """A link reported what it feels. It may say anything; what cannot be true is left out."""
+        try:
+            report = LinkReport.from_dict(data)
+            for histogram in (report.round_trip, report.wire):
+                histogram.summary()
+        except (ContractError, ValueError):
+            return
+        for name, seconds in report.levels_s.items():
+            level = name if name in _LEVELS else "other"
+            self._levels_s[level] = self._levels_s.get(level, 0.0) + seconds
+        self._round_trip.merge(report.round_trip)
+        self._wire.merge(report.wire)
+        seen = self._seen.get(number)
+        if seen is not None:
+            seen.link = report.to_dict()
+
+    # reading ------------------------------------------------------------------------------
+
+    def snapshot(self, **instant: Any) -> Snapshot:
+        """Everything, as it stands; `instant` has what the accounts do not know."""
+        now_ns = instant["now_ns"]
+        recent = {stage: window.recent() for stage, window in self._windows.items()}
+        lately = {stage: window.lately(now_ns) for stage, window in self._windows.items()}
+        return Snapshot(
+            policies=self._policies,
+            sessions=tuple(_state(seen) for seen in self._seen.values()),
+            stages={stage: histogram.copy() for stage, histogram in self._stages.items()},
+            recent=recent,
+            lately=lately,
+            lately_s=self._lately_s,
+            ema_ns={stage: average.value for stage, average in self._averages.items()},
+            counters=self._counters,
+            outcomes=dict(self._outcomes),
+            error_codes=self._codes,
+            levels_s=dict(self._levels_s),
+            round_trip=self._round_trip.copy(),
+            wire=self._wire.copy(),
+            readings=self._readings(recent["total"], bool(lately["total"]["count"]), now_ns),
+            **instant,
+        )
+
+    def _readings(
+        self, total: Mapping[str, float], fresh: bool, now_ns: int
+    ) -> dict[str, float | None]:
+        """What the alerts look at; where nobody has asked lately there is nothing to judge."""
+        missed = self._missed
+        return {
+            "latency_p95_ms": total["p95"] / 1e6 if fresh else None,
+            "deadline_miss_rate": sum(missed) / len(missed) if fresh else None,
+            "rand_hash_mismatch_burst": self._mismatches.burst(now_ns),
+            "empty_joint_states": max((seen.empties for seen in self._seen.values()), default=0),
+        }
+
+
+def _state(seen: _Seen) -> SessionState:
+    watched = seen.watched
+    rate = watched.misses / watched.steps if watched.steps else 0.0
+    return replace(seen.state, counters=watched._asdict(), miss_rate=rate, link=seen.link)

@@ -1,0 +1,398 @@
+"""The ledger: what the engine writes down after its answers have left, and who adds it up.
+
+Theory of operation. The engine's thread writes rows and notes into two lists, and at the end of a
+pass puts both, with a copy of its counters, into a deque: one append, without a lock. Whoever wants
+to know takes the lock, takes what is in the deque, and adds it up (`Accounts`); the engine never
+waits for that lock. Where nobody comes to add up, the engine does it itself, a bounded slice at a
+time and only if the lock is free, so that memory stays bounded and nothing is lost.
+
+Deadlines are judged in the engine's thread, because a degraded session is answered otherwise from
+its next step on; events are emitted there too, so that they are in order. Nothing that fails in
+here reaches a client: it is logged, once per kind of failure, and the gateway serves on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from time import monotonic_ns, time_ns
+from typing import Any, NamedTuple
+
+from ..events.kinds import EventSink, new_event
+from ..protocol.messages import Action, Answer, Message, Outcome
+from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
+from .accounts import Accounts, Note, Pass, Row, Watched
+from .counters import Counters
+from .mismatches import Mismatch
+from .payloads import Payloads
+from .session import Job, Session
+
+__all__ = ["Answered", "Ledger"]
+
+log = logging.getLogger("isthmus.gateway")
+
+MOST_WAITING = 4096
+"""Passes that may wait to be added up before the engine does it."""
+_SLICE = 128
+"""Passes that the engine adds up at a time: well below a millisecond."""
+
+_OUTCOMES = {
+    Outcome.POLICY: "policy",
+    Outcome.MISS: "miss",
+    Outcome.FALLBACK: "fallback",
+    Outcome.MISS_FALLBACK: "fallback",
+}
+
+
+class Answered(NamedTuple):
+    """A step whose answer has left. The inference's instants are 0 if it was not waited for."""
+
+    job: Job
+    answer: Answer
+    started_ns: int
+    ended_ns: int
+    sent_ns: int
+
+
+class Ledger:
+    """What a gateway knows of itself.
+
+    Everything but `snapshot`, `fold` and `show_alerts` is for the engine's thread alone.
+
+    Args:
+        events: takes what happens; None = nobody.
+        hash_log: takes the forensic record of randomization mismatches; None = nobody.
+        payloads: what is recorded of messages: `off`, `sampled` or `all`.
+        sample_every: with `sampled`, one exchange of so many.
+        escalate_after: misses in a row of one session that are an escalation; 0 = never.
+        degrade_ratio: recent miss rate, 0 to 1, above which a plain client's actions are replaced
+            by the fallback, until it has fallen to half of that; 0 = never. See `Answers.of`.
+        lately_s: length of the snapshot's window in seconds.
+        now_ns: the monotonic clock.
+        wall_ns: the wall clock.
+
+    Attributes:
+        counters: the engine's, live.
+        payloads: whether and what is recorded of messages.
+
+    Raises:
+        ValueError: an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        events: EventSink | None = None,
+        *,
+        hash_log: EventSink | None = None,
+        payloads: str = "off",
+        sample_every: int = 100,
+        escalate_after: int = 0,
+        degrade_ratio: float = 0.0,
+        lately_s: float = 60.0,
+        now_ns: Callable[[], int] = monotonic_ns,
+        wall_ns: Callable[[], int] = time_ns,
+    ) -> None:
+        DeadlineWatchdog(escalate_after, degrade_ratio)  # whoever is wrong is told now
+        self.counters = Counters()
+        self.payloads = Payloads(payloads, sample_every)
+        self._events = events
+        self._hash_log = hash_log
+        self._escalate_after = escalate_after
+        self._degrade_ratio = degrade_ratio
+        self._now_ns, self._wall_ns = now_ns, wall_ns
+        self._started_wall_ns = wall_ns()
+        self._accounts = Accounts(self.emit, self._record_mismatch, lately_s)
+        self._numbers = count(1)
+        self._rows: list[Row] = []
+        self._notes: list[Note] = []
+        self._leaving: list[tuple[Session, str]] = []
+        self._passes: deque[Pass] = deque()
+        self._folding = threading.Lock()
+        self._alerts: Mapping[str, int] = {}
+        self._faults: set[str] = set()
+
+    # any thread ---------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Everything until the engine's last pass, as of one instant."""
+        with self._folding:
+            self._fold(len(self._passes))
+            return self._accounts.snapshot(
+                wall_ns=self._wall_ns(),
+                now_ns=self._now_ns(),
+                started_wall_ns=self._started_wall_ns,
+                alerts=self._alerts,
+            )
+
+    def fold(self) -> None:
+        """Add up what waits, so that the engine need not."""
+        if self._passes:
+            with self._folding:
+                self._fold(len(self._passes))
+
+    def show_alerts(self, active: Mapping[str, int]) -> None:
+        """Name -> severity, for the snapshots from now on."""
+        self._alerts = dict(active)
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """Hand an event on, if anybody takes them."""
+        self._emit_to(self._events, event)
+
+    # the engine's pass --------------------------------------------------------------------
+
+    def end_pass(self, answered: Sequence[Answered]) -> None:
+        """A pass is over and its answers have left: write down what happened."""
+        try:
+            for each in answered:
+                self._step(each)
+            for session, reason in self._leaving:
+                self._leave(session, reason)
+        except Exception as exc:
+            self._failed("write down a pass", exc)
+        self._leaving.clear()
+        rows, notes = self._rows, self._notes
+        self._passes.append(Pass(rows, notes, vars(self.counters).copy()))
+        if rows:
+            self._rows = []
+        if notes:
+            self._notes = []
+        if len(self._passes) > MOST_WAITING and self._folding.acquire(blocking=False):
+            try:
+                self._fold(_SLICE)
+            finally:
+                self._folding.release()
+
+    def _step(self, step: Answered) -> None:
+        job, answer, started_ns, ended_ns, sent_ns = step
+        session, watchdog = job.session, job.session.watchdog
+        if watchdog is None:
+            return
+        watched = None
+        outcome = "error"
+        if isinstance(answer, Action):
+            outcome = _OUTCOMES[Outcome(answer.outcome)]
+            self._judge(session, watchdog, job.missed)
+            watched = Watched(
+                watchdog.steps, watchdog.misses, watchdog.consecutive, watchdog.escalations
+            )
+            if answer.clipped:
+                self.counters.joint_limit_violation += 1
+        instants = (
+            job.received_ns, job.taken_ns, job.decoded_ns, started_ns, ended_ns, job.ready_ns,
+            sent_ns,
+        )  # fmt: skip
+        self._rows.append(Row(session.number, outcome, job.missed, instants, watched))
+        if job.missed and self._events is not None:
+            self._tell_miss(step, watchdog)
+        if session.empties:
+            session.empties = 0
+            self._note(self._accounts.empties, session.number, 0)
+        observation = job.observation
+        expected = observation.expected_rand_hash
+        if expected and expected != observation.rand_hash:
+            self._mismatch(job, expected, observation.rand_hash)
+
+    def _judge(self, session: Session, watchdog: DeadlineWatchdog, missed: bool) -> None:
+        was = watchdog.degraded
+        if watchdog.record(missed):
+            self.counters.deadline_escalation_events += 1
+            self._tell(
+                "deadline_escalation",
+                session,
+                consecutive=watchdog.consecutive,
+                threshold=self._escalate_after,
+            )
+        if watchdog.degraded != was:
+            ratio = self._degrade_ratio
+            self._tell(
+                "degrade_entered" if watchdog.degraded else "degrade_left",
+                session,
+                miss_rate=watchdog.recent_miss_rate,
+                threshold=ratio if watchdog.degraded else ratio / 2,
+            )
+
+    def _tell_miss(self, step: Answered, watchdog: DeadlineWatchdog) -> None:
+        job = step.job
+        event = {
+            "budget_ms": (job.expires_ns - job.received_ns) / 1e6,
+            "elapsed_ms": (step.sent_ns - job.received_ns) / 1e6,
+            "consecutive": watchdog.consecutive,
+        }
+        if step.ended_ns:  # else it still runs, and `late` will tell
+            event["infer_ms"] = (step.ended_ns - step.started_ns) / 1e6
+        self._tell("deadline_miss", job.session, corr_id=job.corr_id, **event)
+
+    def _mismatch(self, job: Job, expected: str, actual: str) -> None:
+        self.counters.rand_hash_mismatch += 1
+        found = Mismatch(
+            job.session.number, job.session.name, job.session.peer, job.corr_id, expected, actual,
+            job.seq, job.observation.sim_time, self._wall_ns(), self._now_ns(),
+        )  # fmt: skip
+        self._note(self._accounts.mismatched, found)
+
+    # what else happens --------------------------------------------------------------------
+
+    def serving(self, policies: Sequence[PolicyState]) -> None:
+        """These are served from now on."""
+        self._note(self._accounts.serving, tuple(policies))
+
+    def opened(self, session: Session, *, resumed: bool = False) -> None:
+        """A session was welcomed."""
+        self.counters.sessions += 1
+        session.number = next(self._numbers)
+        ratio = self._degrade_ratio if session.hello is None else 0.0
+        session.watchdog = DeadlineWatchdog(self._escalate_after, ratio)
+        state = _state_of(session)
+        self._note(self._accounts.opened, session.number, state)
+        self._tell(
+            "session_opened",
+            session,
+            transport=state.transport,
+            codec=state.codec,
+            policy=state.policy,
+            num_envs=state.num_envs,
+            resumed=resumed,
+        )
+
+    def changed(self, session: Session) -> None:
+        """A session travels another way, or another policy answers it."""
+        if session.number:
+            self._note(self._accounts.opened, session.number, _state_of(session))
+
+    def closed(self, session: Session, reason: str = "") -> None:
+        """A session has ended."""
+        if session.number:
+            self._leaving.append((session, reason))
+
+    def _leave(self, session: Session, reason: str) -> None:
+        watchdog = session.watchdog
+        self._note(self._accounts.closed, session.number)
+        if watchdog is not None:
+            about = {"reason": reason} if reason else {}
+            self._tell(
+                "session_closed", session, steps=watchdog.steps, misses=watchdog.misses, **about
+            )
+
+    def began_episode(self, session: Session, reset: Mapping[str, Any]) -> None:
+        """An observation came with a reset."""
+        self._note(self._accounts.reset, session.number, reset)
+
+    def exchanged(self, session: Session, answer: Message, size: int) -> None:
+        """An answer of `size` bytes has left; what is wanted of it is copied now."""
+        try:
+            for event in self.payloads.events(session, answer, size):
+                self.emit(event)
+        except Exception as exc:
+            self._failed("record a payload", exc)
+
+    def late(self, job: Job, started_ns: int, ended_ns: int) -> None:
+        """An inference ended after its question had been answered with a miss."""
+        self.counters.late += 1
+        queue_ns, infer_ns = started_ns - job.decoded_ns, ended_ns - started_ns
+        self._note(self._accounts.late, queue_ns, infer_ns, ended_ns)
+        budget_ns = job.expires_ns - job.received_ns
+        self._tell(
+            "late_inference",
+            job.session,
+            corr_id=job.corr_id,
+            infer_ms=infer_ns / 1e6,
+            late_ms=(ended_ns - job.received_ns - budget_ns) / 1e6,
+            budget_ms=budget_ns / 1e6,
+        )
+
+    def refused(self, session: Session, code: str, detail: str) -> None:
+        """A connection was refused."""
+        self.counters.refuse(code)
+        self._tell("refused", session, code=code, detail=detail)
+
+    def erred(self, session: Session, code: str, detail: str, corr_id: str = "") -> None:
+        """A question was answered with an error."""
+        self.counters.error(code)
+        joined = {"corr_id": corr_id} if corr_id else {}
+        self._tell("error_answer", session, code=code, detail=detail, **joined)
+
+    def told(self, session: Session, data: Mapping[str, Any]) -> None:
+        """A link reported what it feels."""
+        self._note(self._accounts.told, session.number, data)
+
+    def accept_paused(self, detail: str) -> None:
+        """Descriptors are used up."""
+        self.counters.accept_pauses += 1
+        self.emit(new_event("accept_paused", mono_ns=self._now_ns(), detail=detail))
+
+    def empty_joint_state(self, session: Session, run: int) -> None:
+        """An observation without a joint came, the `run`th in a row; 0 ends a run."""
+        self.counters.empty_joint_state += run > 0
+        session.empties = run
+        self._note(self._accounts.empties, session.number, run)
+        if run > 1 and run & (run - 1) == 0:  # 2, 4, 8...: a run tells of itself now and then
+            self._tell("empty_joint_state", session, consecutive=run)
+
+    def joint_spec_mismatch(
+        self, session: Session, expected: int, came: int, due: bool = True
+    ) -> None:
+        """An observation has another number of joints than the specification; `due`: say so."""
+        self.counters.joint_spec_mismatch += 1
+        if due:
+            self._tell("joint_spec_mismatch", session, expected=expected, actual=came)
+
+    def policy_loaded(self, path: str, kind: str, name: str, corr_id: str = "") -> None:
+        """Another policy answers from now on."""
+        self.counters.policy_loads += 1
+        event = new_event("policy_loaded", path=path, policy_kind=kind, policy=name)
+        self.emit({**event, "mono_ns": self._now_ns(), "corr_id": corr_id})
+
+    def policy_load_failed(self, path: str, detail: str, corr_id: str = "") -> None:
+        """A policy could not be loaded; the one before stays."""
+        self.counters.policy_load_failures += 1
+        event = new_event("policy_load_failed", path=path, detail=detail)
+        self.emit({**event, "mono_ns": self._now_ns(), "corr_id": corr_id})
+
+    # ------------------------------------------------------------------------------------
+
+    def _note(self, enter: Callable[..., None], *args: Any) -> None:
+        self._notes.append(Note(enter, args))
+
+    def _tell(self, type_: str, session: Session, **values: Any) -> None:
+        if self._events is None:
+            return
+        about = {"mono_ns": self._now_ns(), "session": session.name, "remote": session.peer}
+        self.emit({**new_event(type_, **values), **about})
+
+    def _record_mismatch(self, line: Mapping[str, Any]) -> None:
+        self._emit_to(self._hash_log, line)
+
+    def _emit_to(self, sink: EventSink | None, event: Mapping[str, Any]) -> None:
+        if sink is not None:
+            try:
+                sink.emit(event)
+            except Exception as exc:
+                self._failed("emit an event", exc)
+
+    def _fold(self, most: int) -> None:
+        """Add up at most so many passes; the lock is held."""
+        taken = [self._passes.popleft() for _ in range(min(most, len(self._passes)))]
+        try:
+            self._accounts.take(taken)
+        except Exception as exc:
+            self._failed("add up", exc)
+
+    def _failed(self, what: str, exc: Exception) -> None:
+        kind = f"{what}: {type(exc).__name__}"
+        if kind not in self._faults:  # once, not at every step that it lasts
+            self._faults.add(kind)
+            log.error("the ledger cannot %s; it goes on without", what, exc_info=exc)
+
+
+def _state_of(session: Session) -> SessionState:
+    return SessionState(
+        name=session.name,
+        peer=session.peer,
+        transport=session.transport.name,
+        codec="json" if session.is_json else "binary",
+        policy=session.policy.name if session.policy is not None else "",
+        num_envs=session.arrays.num_envs if session.arrays is not None else 1,
+    )
