@@ -220,6 +220,8 @@ class Writer:
                 self._mailbox.wait(_RETRY, at=_NEVER)
         elif self._lines or self._mailbox.closed:
             return
+        elif self._mailbox.dropped != self._known_dropped and not len(self._mailbox):
+            return  # to be said now, not when the next event comes
         elif len(self._mailbox):
             if len(self._mailbox) < half:
                 time.sleep(_BREATH)

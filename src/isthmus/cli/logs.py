@@ -1,0 +1,171 @@
+"""`isthmus logs`: what a gateway wrote down, as lines to read; every event of one question.
+
+Reads a log with all its older files, in order, also while it is being written and rotated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.events.gaps import Boot, Gap
+    from isthmus.events.reader import LogLine, LogReader
+    from isthmus.events.selecting import Selection
+
+EXIT_MISSING = 1
+LOOK_AGAIN = 0.1
+"""Seconds between two looks at a log that is followed."""
+LAST = 10
+"""Events shown of the past when a log is followed and no `--since` is given."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `isthmus logs`."""
+    parser.epilog = (
+        "Times are UTC. A time is so long ago (90s, 10m, 2h, 1d) or a date and time\n"
+        "(2026-11-23T04:05:42Z).\n\n"
+        "exit status: 0, also if no event fits; with --gaps 1 if events are missing or damaged."
+    )
+    parser.add_argument(
+        "path", nargs="?", type=Path, metavar="FOLDER|FILE",
+        help="a log's folder, a run's folder, or one file; default: logs, or the newest run",
+    )  # fmt: skip
+    parser.add_argument("--corr", default="", metavar="ID", help="only this question and answer")
+    parser.add_argument("--session", default="", metavar="NAME", help="only this session")
+    parser.add_argument("--type", default="", metavar="KIND", help="only this kind of event")
+    parser.add_argument(
+        "--severity", choices=["info", "warn", "critical"], default="info",
+        help="at least as grave as this",
+    )  # fmt: skip
+    parser.add_argument("--since", metavar="TIME", help="not before this")
+    parser.add_argument("--until", metavar="TIME", help="not after this")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--follow", "-f", action="store_true", help="go on as events come")
+    what.add_argument("--gaps", action="store_true", help="which events are missing, and why")
+    parser.add_argument("--json", action="store_true", help="print the lines as they were written")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the events, or what is missing of them."""
+    from isthmus.events.finding import find_log, newest_log
+    from isthmus.events.reader import LogReader
+
+    selection = _selection(args)
+    path = find_log(args.path) if args.path else newest_log(Path("logs"), Path("runs"))
+    if args.gaps:
+        return _show_gaps(path, args.json)
+    reader = LogReader(path, needle=selection.needle())
+    lines = _wanted(_lines(reader), selection)
+    if args.follow and args.since is None:
+        lines = iter(deque(lines, LAST))
+    _print(lines, args.json)
+    while args.follow:
+        time.sleep(LOOK_AGAIN)
+        _print(_wanted(reader.read(), selection), args.json)
+    _warn_of_damage(reader)
+    return 0
+
+
+def _selection(args: argparse.Namespace) -> Selection:
+    from isthmus.errors import EventLogError
+    from isthmus.events.kinds import EVENTS, SEVERITIES
+    from isthmus.events.selecting import Selection, instant
+
+    if args.type and args.type not in EVENTS:
+        import difflib
+
+        near = difflib.get_close_matches(args.type, EVENTS, 1)
+        meant = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(EVENTS)}"
+        raise EventLogError(f"--type: there is no kind of event {args.type!r}{meant}")
+    now = time.time()
+    return Selection(
+        corr_id=args.corr,
+        session=args.session,
+        type_=args.type,
+        severity=SEVERITIES[args.severity],
+        since=None if args.since is None else instant(args.since, now),
+        until=None if args.until is None else instant(args.until, now),
+    )
+
+
+def _lines(reader: LogReader) -> Iterator[LogLine]:
+    from isthmus.events.finding import is_part
+
+    return reader.read_file(reader.live) if is_part(reader.live) else reader.read()
+
+
+def _wanted(lines: Iterator[LogLine], selection: Selection) -> Iterator[LogLine]:
+    return (line for line in lines if selection.wants(line.event))
+
+
+def _print(lines: Iterator[LogLine], raw: bool) -> None:
+    from isthmus.events.showing import described
+
+    for line in lines:
+        # A line of ours is plain already; another program's must not reach a terminal as it is.
+        text = line.text.decode("utf-8", "replace")
+        plain = text.isascii() and text.isprintable()
+        print((text if plain else json.dumps(line.event)) if raw else described(line.event))
+    sys.stdout.flush()
+
+
+def _warn_of_damage(reader: LogReader) -> None:
+    from isthmus.events.showing import harmless
+
+    for path, what in reader.damage:
+        print(harmless(f"isthmus: {path}: {what}"), file=sys.stderr)
+
+
+def _show_gaps(path: Path, as_json: bool) -> int:
+    from isthmus.events.gaps import Gaps
+    from isthmus.events.reader import LogReader
+
+    reader, gaps = LogReader(path), Gaps(path.name)
+    for line in _lines(reader):
+        gaps.see(line.boot, line.seq, line.event)
+    found = [(boot, gaps.of(boot)) for boot in gaps.boots.values()]
+    if as_json:
+        print(json.dumps(_facts(found, reader), indent=1))
+    else:
+        for boot, missing in found:
+            print("\n".join(_described_boot(boot, missing)))
+        if not found:
+            print("no numbered event", file=sys.stderr)
+        _warn_of_damage(reader)
+    return EXIT_MISSING if reader.damage or any(missing for _, missing in found) else 0
+
+
+def _described_boot(boot: Boot, missing: list[Gap]) -> Iterator[str]:
+    from isthmus.events.showing import harmless, when
+
+    end = "ended in order" if boot.closed else "no end: killed, or still writing"
+    lost = sum(gap.events for gap in missing)
+    yield (
+        f"{boot.token}  since {when(boot.since)}  {boot.lines} events, the last is number "
+        f"{boot.last}; {end}; {lost} missing"
+    )
+    for gap in missing:
+        yield harmless(f"  {gap.first} to {gap.last} ({gap.events}): {gap.why}")
+
+
+def _facts(found: list[tuple[Boot, list[Gap]]], reader: LogReader) -> dict[str, Any]:
+    boots = [
+        {
+            "boot": boot.token, "since": boot.since, "events": boot.lines, "last_seq": boot.last,
+            "closed": boot.closed,
+            "missing": [
+                {"first_seq": gap.first, "last_seq": gap.last, "count": gap.events, "why": gap.why}
+                for gap in missing
+            ],
+        }
+        for boot, missing in found
+    ]  # fmt: skip
+    damage = [{"file": str(path), "what": what} for path, what in reader.damage]
+    return {"boots": boots, "damage": damage, "unfinished_bytes": reader.unfinished()}
