@@ -1,0 +1,128 @@
+"""`ipc_metrics.json`: the file that the first system's operators read, and ours beside it.
+
+What they know stands at the top, in milliseconds and under the names that they know. What is ours
+alone stands under `isthmus`. Latency is stage `total`: from the instant at which the engine woke up
+for an observation until its answer had been handed to the system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..telemetry import GATEWAY_STAGES, LogHistogram, Snapshot
+
+__all__ = ["MetricsFile", "to_dict"]
+
+FORMAT = 1
+"""Of what stands under `isthmus`; a key that goes or changes its meaning makes it another one."""
+
+STAGE = "total"
+"""Whose latency the first system's names have."""
+
+FIRST_COUNTERS: tuple[str, ...] = (
+    "deadline_miss",
+    "rand_hash_mismatch",
+    "joint_limit_violation",
+    "joint_spec_mismatch",
+    "deadline_escalation_events",
+    "degrade_zeroed",
+)
+"""Counters that the first system had; `deadline_miss_rate` and `consec_deadline_miss` go along."""
+
+FIRST_ALERTS: tuple[str, ...] = ("latency_p95", "deadline_miss_rate")
+
+
+class MetricsFile:
+    """Writes each snapshot it is called with; a reader sees a whole one or the one before.
+
+    Args:
+        path: the file. Nothing else may write it.
+    """
+
+    name = "ipc_metrics.json"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._writing = threading.Lock()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Replace the file.
+
+        Raises:
+            OSError: no space, no folder, no permission; what was there is there still.
+        """
+        text = json.dumps(to_dict(snapshot), indent=1, allow_nan=False)
+        with self._writing:
+            try:
+                self._beside.write_text(text + "\n", encoding="utf-8")
+                os.replace(self._beside, self._path)
+            except BaseException:
+                self._beside.unlink(missing_ok=True)
+                raise
+
+
+def to_dict(snapshot: Snapshot) -> dict[str, Any]:
+    """What the file holds; every number is finite."""
+    recent = snapshot.recent.get(STAGE, {})
+    return {
+        "policy_latency_ms": _in_ms(snapshot.stages.get(STAGE, LogHistogram()).summary()),
+        "recent_latency_ms": {
+            "window": recent.get("count", 0),
+            **{name: recent.get(name, 0.0) / 1e6 for name in ("p50", "p90", "p95", "p99")},
+        },
+        "counters": _first_counters(snapshot),
+        "severity": {name: snapshot.alerts.get(name, 0) for name in FIRST_ALERTS},
+        "updated_ts": snapshot.wall_ns / 1e9,
+        "isthmus": _ours(snapshot),
+    }
+
+
+def _first_counters(snapshot: Snapshot) -> dict[str, float]:
+    counters = snapshot.counters
+    found: dict[str, float] = {name: counters.get(name, 0) for name in FIRST_COUNTERS}
+    asked = counters.get("observations", 0)
+    found["deadline_miss_rate"] = found["deadline_miss"] / asked if asked else 0.0
+    found["consec_deadline_miss"] = max(
+        (session.counters.get("consecutive", 0) for session in snapshot.sessions), default=0
+    )
+    return found
+
+
+def _ours(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "started_ts": snapshot.started_wall_ns / 1e9,
+        "stages_ms": {
+            stage: {
+                "run": _in_ms(snapshot.stages.get(stage, LogHistogram()).summary()),
+                "recent": _in_ms(snapshot.recent.get(stage, {})),
+                "lately": _in_ms(snapshot.lately.get(stage, {})),
+                "ema": snapshot.ema_ns.get(stage, 0.0) / 1e6,
+            }
+            for stage in GATEWAY_STAGES
+        },
+        "lately_s": snapshot.lately_s,
+        "round_trip_ms": _in_ms(snapshot.round_trip.summary()),
+        "wire_ms": _in_ms(snapshot.wire.summary()),
+        "counters": dict(snapshot.counters),
+        "outcomes": dict(snapshot.outcomes),
+        "error_codes": dict(snapshot.error_codes),
+        "levels_s": dict(snapshot.levels_s),
+        "alerts": dict(snapshot.alerts),
+        "readings": dict(snapshot.readings),
+        "policies": [vars(policy) for policy in snapshot.policies],
+        "sessions": [
+            {name: value for name, value in vars(session).items() if name != "link"}
+            for session in snapshot.sessions
+        ],
+    }
+
+
+def _in_ms(summary: Mapping[str, float]) -> dict[str, float]:
+    return {name: value if name == "count" else value / 1e6 for name, value in summary.items()}
