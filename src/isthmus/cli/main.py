@@ -47,6 +47,7 @@ COMMANDS: dict[str, Command] = {
     "up": Command("isthmus.cli.up", "start and supervise the processes of a run"),
     "ps": Command("isthmus.cli.ps", "show the runs that are up, and their processes"),
     "down": Command("isthmus.cli.down", "end a run that is up"),
+    "logs": Command("isthmus.cli.logs", "show what a gateway wrote down, and what is missing"),
     "doctor": Command("isthmus.cli.doctor", "find what is wrong with the runtimes and this shell"),
     "guard": Command("isthmus.cli.guard", "keep modules of the other side out of a program"),
     "serve": Command("isthmus.cli.serve", "serve a policy to simulators and robots"),
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "contract": Command("isthmus.cli.contract", "write, show and compare contracts"),
     "bench": Command("isthmus.cli.bench", "measure round trips on this machine"),
     "evaluate": Command("isthmus.cli.evaluate", "measure a policy's success on fresh seeds"),
+    "drift": Command("isthmus.cli.drift", "explain a log of randomization hash mismatches"),
 }
 
 
