@@ -6,6 +6,7 @@ each has a bounded time: one to say its first byte, another for its handshake.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import secrets
 import socket
@@ -69,6 +70,7 @@ class Doorway:
             session = Session(
                 StreamTransport(sock, name, codec.framer), ServerProtocol(codec), _peer_name(sock)
             )
+            session.local = _is_local(sock)
             session.expires_ns = now_ns + self._settings.silence_timeout_ns
             self.newcomers[session] = None
             yield session
@@ -127,6 +129,18 @@ class Doorway:
         """Stop listening."""
         for listener in self.listeners.values():
             listener.close()
+
+
+def _is_local(sock: socket.socket) -> bool:
+    """True if the other end runs on this machine, as far as the kernel can tell."""
+    if sock.family == socket.AF_UNIX:
+        return True
+    try:
+        host = ipaddress.ip_address(sock.getpeername()[0])
+    except (OSError, ValueError):
+        return False
+    mapped = host.ipv4_mapped if isinstance(host, ipaddress.IPv6Address) else None
+    return (mapped or host).is_loopback
 
 
 def _peer_name(sock: socket.socket) -> str:

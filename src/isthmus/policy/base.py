@@ -38,7 +38,7 @@ class Policy(Protocol):
 
     @property
     def kind(self) -> str:
-        """One of `onnx`, `numpy`, `constant`, `callable`, `remote`; what really runs."""
+        """What really runs: `onnx`, `numpy`, `constant`, `dummy_zero`, `callable`, `remote`."""
 
     @property
     def digest(self) -> str:

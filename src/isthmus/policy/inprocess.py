@@ -23,6 +23,7 @@ from ..protocol.messages import (
     Pong,
     Ready,
     Reset,
+    Telemetry,
 )
 from .base import Policy
 from .reception import accept, find_policy, welcome
@@ -46,7 +47,7 @@ class InProcess:
         received_ns = monotonic_ns()
         framer = self._protocol.codec.framer
         message = self._protocol.receive(framer.place(frame))
-        if message is None or isinstance(message, Bye):
+        if message is None or isinstance(message, (Bye, Telemetry)):
             return None
         if isinstance(message, Hello):
             size = self._greet(message)

@@ -6,6 +6,7 @@ target                     kind       needs
 `reach.onnx`               onnx       `reach.manifest.json` beside it
 `reach.npz`                numpy      the same
 `constant[:VALUE]`         constant   a contract
+`dummy.json`               dummy_zero nothing: `{"type": "linear_dummy", "action_dim": N}`
 `pkg.mod:factory`          callable   code the operator names; never a name from the net
 `unix:`, `shm:`, `tcp://`  remote     another gateway
 =========================  =========  ===================================================
@@ -42,6 +43,7 @@ class Request:
     providers: Sequence[str]
     name: str | None
     threads: int
+    joint_names: Sequence[str]
 
 
 def load(
@@ -51,6 +53,7 @@ def load(
     providers: Sequence[str] = CPU,
     name: str | None = None,
     threads: int = 1,
+    joint_names: Sequence[str] = (),
 ) -> Policy:
     """Load a policy.
 
@@ -62,6 +65,7 @@ def load(
             name (`cuda`); all of them must be there.
         name: a word for people; the default comes from the target.
         threads: threads one inference may use; 1 is the fastest for small networks.
+        joint_names: of the contract that a dummy makes for itself; other policies know theirs.
 
     Raises:
         PolicyLoadError: the target is not understood, or what it names cannot be used.
@@ -71,12 +75,13 @@ def load(
     if not 1 <= threads <= _MOST_THREADS:
         raise PolicyLoadError(f"threads must be 1 to {_MOST_THREADS}, got {threads}")
     text = os.fspath(target)
-    request = Request(text, contract, tuple(providers), name, threads)
+    request = Request(text, contract, tuple(providers), name, threads, joint_names)
     loader = _loader_of(text)
     if loader is None:
         raise PolicyLoadError(
             f"{text!r} is no policy this isthmus can load; use MODEL.onnx or MODEL.npz with its "
-            "manifest beside it, constant[:VALUE], pkg.mod:factory, or the URL of a gateway"
+            "manifest beside it, a dummy's .json, constant[:VALUE], pkg.mod:factory, or the URL of "
+            "a gateway"
         )
     policy = loader(request)
     if contract is not None:
@@ -131,6 +136,17 @@ def _load_numpy(request: Request) -> Policy:
     return load_mlp(Path(request.target), name=request.name)
 
 
+def _load_dummy(request: Request) -> Policy:
+    from .dummy import load_dummy
+
+    return load_dummy(
+        Path(request.target),
+        contract=request.contract,
+        joint_names=request.joint_names,
+        name=request.name,
+    )
+
+
 def _load_callable(request: Request) -> Policy:
     from .callable import load_callable
 
@@ -158,6 +174,7 @@ _LOADERS: tuple[tuple[re.Pattern[str], Loader], ...] = (
     (re.compile(r"constant(:.*)?"), _load_constant),
     (re.compile(r".+\.onnx"), _load_onnx),
     (re.compile(r".+\.npz"), _load_numpy),
+    (re.compile(r".+\.json"), _load_dummy),
     (re.compile(r".+\.(zip|pt|pth|pkl|pickle|ckpt|joblib)"), _refuse_pickle),
     (re.compile(r".+\.py"), _refuse_source),
     (re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"), _load_callable),

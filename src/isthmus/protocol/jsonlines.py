@@ -203,8 +203,8 @@ class JsonCodec:
             data.append(text("rand_hash", message.rand_hash))
         if message.expected_rand_hash:
             data.append(text("expected_rand_hash", message.expected_rand_hash))
-            mismatch = message.rand_hash != message.expected_rand_hash
-            data.append('"rand_hash_mismatch":%s' % ("true" if mismatch else "false"))
+            if message.rand_hash != message.expected_rand_hash:
+                data.append('"rand_hash_mismatch":true')
         if message.clipped:
             data.append(
                 '"joint_limit_clipped":true,"clipped_joint_indices":[%s]'
