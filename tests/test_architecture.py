@@ -107,6 +107,7 @@ FOREIGN = {
     "onnxruntime": ("policy/onnx.py",),
     "onnx": ("export/graph.py",),
     "torch": ("export/torchscript.py",),
+    "stable_baselines3": ("export/trusted.py",),
     "prometheus_client": ("control/exposition.py",),
     "mujoco": ("sim/mujoco/*",),
     "gymnasium": ("sim/mujoco/*", "cli/contract.py", "env/*"),

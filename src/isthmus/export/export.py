@@ -12,11 +12,9 @@ from ..errors import PolicyLoadError
 from ..policy import load
 from ..policy.files import read_file
 from ..version import VERSION
-from .archive import Archive, is_archive
-from .fields import Layout, Naming, lay_out
-from .normalise import read_vecnormalize
+from .fields import Layout, Naming, input_width, lay_out
 from .parity import Recording, measure, read_recording
-from .sb3 import is_sb3, read_sb3
+from .reading import Reading, read_source
 from .source import Source
 from .writing import manifest_of, write_checked
 
@@ -81,7 +79,7 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
     """
     options = options or Options()
     data = read_file(path, MAX_SOURCE_BYTES)
-    source = _read(path, data, options)
+    source = read_source(data, str(path), _reading(options))
     layout = lay_out(source, options.naming, path.stem)
     recording = None
     if options.observations is not None:
@@ -105,28 +103,17 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
     return Exported(out, manifest, layout.assumed)
 
 
-def _read(path: Path, data: bytes, options: Options) -> Source:
-    """Find out what a file is, by its content."""
-    if not is_archive(data):
-        raise PolicyLoadError(
-            f"{path} is no zip archive, which Stable-Baselines3's files and TorchScript's are; a "
-            "file of torch.save from before version 1.6, or another pickle, is not read. Save the "
-            "policy again with today's versions"
-        )
-    archive = Archive(data, str(path))
-    if is_sb3(archive):
-        normalise = None
-        if options.vecnormalize is not None:
-            statistics = read_file(options.vecnormalize, MAX_STATISTICS_BYTES)
-            normalise = read_vecnormalize(statistics, str(options.vecnormalize))
-        return read_sb3(
-            archive,
-            str(path),
-            normalise=normalise,
-            activation=options.activation,
-            raw=options.raw or options.vecnormalize is not None,
-        )
-    raise PolicyLoadError(f"{path} is no archive of Stable-Baselines3 and no TorchScript")
+def _reading(options: Options) -> Reading:
+    """What reading the file needs of the options."""
+    statistics = options.vecnormalize
+    return Reading(
+        activation=options.activation,
+        vecnormalize=str(statistics or ""),
+        statistics=read_file(statistics, MAX_STATISTICS_BYTES) if statistics else None,
+        raw=options.raw,
+        width=input_width(options.naming),
+        trusted=options.trust_pickle,
+    )
 
 
 def _check(

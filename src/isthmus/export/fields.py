@@ -15,7 +15,7 @@ from ..errors import ContractError
 from .source import Source
 from .spaces import Box, Dict, Space
 
-__all__ = ["Layout", "Naming", "lay_out"]
+__all__ = ["Layout", "Naming", "input_width", "lay_out"]
 
 CONTROL_DT = 0.04
 """Seconds between two actions where nobody says how many: 25 Hz, as the first arms were driven."""
@@ -96,6 +96,16 @@ def lay_out(source: Source, naming: Naming, name: str) -> Layout:
         units={field: unit for field, unit in units.items() if field in {*observation, action}},
     )
     return Layout(contract, tuple(observation), tuple(_assumed(naming, arm=arm)))
+
+
+def input_width(naming: Naming) -> int | None:
+    """Numbers of the input, as far as the naming alone says it."""
+    fields = [text.partition(":") for text in naming.observation]
+    if naming.contract is not None:
+        widths = {field.name: field.width for field in naming.contract.observation}
+        names = [name for name, _, _ in fields] or list(widths)
+        return sum(widths.get(name, 0) for name in names) or None
+    return sum(_field(text)[1] for text in naming.observation) or None
 
 
 def _given(source: Source, naming: Naming, contract: Contract) -> Layout:

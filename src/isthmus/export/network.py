@@ -28,6 +28,7 @@ __all__ = [
     "Step",
     "difference",
     "forward",
+    "relative_difference",
 ]
 
 Array = NDArray[Any]
@@ -145,9 +146,7 @@ def difference(network: Network, x: Array, answer: Array) -> float:
     """
     last = network.steps[-1]
     if not isinstance(last, (Choose, Round)):
-        wanted = forward(network, x)
-        off = np.abs(answer.reshape(wanted.shape) - wanted) / np.maximum(1.0, np.abs(wanted))
-        return float(np.max(off))
+        return relative_difference(forward(network, x), answer)
     scores = forward(replace(network, steps=network.steps[:-1]), x)
     if isinstance(last, Round):
         wrong = answer.reshape(scores.shape) != (scores > 0)
@@ -159,6 +158,12 @@ def difference(network: Network, x: Array, answer: Array) -> float:
         for i, part in enumerate(groups)
     ]
     return float(np.max(short))
+
+
+def relative_difference(wanted: Array, answer: Array) -> float:
+    """The largest difference, relative to the larger of 1 and the right answer."""
+    off = np.abs(answer.reshape(wanted.shape) - wanted) / np.maximum(1.0, np.abs(wanted))
+    return float(np.max(off))
 
 
 @singledispatch

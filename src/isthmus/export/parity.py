@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import PolicyLoadError
 from ..policy import Policy, allocate_action
 from .fields import Layout
+from .network import relative_difference
 from .source import Source
 
 __all__ = ["Recording", "measure", "read_recording"]
@@ -119,8 +120,8 @@ def measure(
         found["recorded_rows"] = len(recording.observations)
         found["recorded_max_difference"] = source.difference(recording.observations, answers)
         if recording.actions is not None:
-            off = np.abs(answers - recording.actions) / np.maximum(1.0, np.abs(recording.actions))
-            found["recorded_answers_max_difference"] = float(np.max(off))
+            off = relative_difference(recording.actions, answers)
+            found["recorded_answers_max_difference"] = off
     return found
 
 

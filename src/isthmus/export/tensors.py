@@ -20,7 +20,7 @@ from ..errors import PolicyLoadError
 from .archive import Archive
 from .unpickle import Made, Name, Persistent, read
 
-__all__ = ["read_state_dict"]
+__all__ = ["TENSOR_NAMES", "read_state_dict"]
 
 Array = NDArray[Any]
 
@@ -39,7 +39,8 @@ _STORAGES: dict[str, str] = {
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"
 _DICT = "collections.OrderedDict"
-_NAMES = frozenset({_TENSOR, _PARAMETER, _DICT, *(f"torch.{name}" for name in _STORAGES)})
+TENSOR_NAMES = frozenset({_TENSOR, _PARAMETER, _DICT, *(f"torch.{name}" for name in _STORAGES)})
+"""Every name that tensors are pickled with."""
 
 MAX_ELEMENTS = 1 << 26
 MAX_DIMENSIONS = 8
@@ -68,7 +69,7 @@ def read_state_dict(data: bytes, source: str) -> dict[str, Array]:
     order = f"{folder}/byteorder"
     if order in archive.names and archive.read(order).strip() != b"little":
         raise PolicyLoadError(f"{source} was written on a big-endian machine; save it again")
-    found = read(archive.read(pickles[0]), f"{source}, data.pkl", _NAMES.__contains__)
+    found = read(archive.read(pickles[0]), f"{source}, data.pkl", TENSOR_NAMES.__contains__)
     try:
         reader = _Storages(archive, folder)
         return {name: reader.tensor(value) for name, value in _items(found).items()}
