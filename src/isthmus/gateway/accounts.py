@@ -34,7 +34,7 @@ from ..telemetry import (
 )
 from .mismatches import Mismatch, Mismatches
 
-__all__ = ["OUTCOMES", "Accounts", "Note", "Pass", "Row", "Watched"]
+__all__ = ["OUTCOMES", "Accounts", "Instants", "Note", "Pass", "Row", "Watched"]
 
 OUTCOMES: tuple[str, ...] = ("policy", "miss", "fallback", "error")
 """What a step can be answered with."""
@@ -42,37 +42,23 @@ OUTCOMES: tuple[str, ...] = ("policy", "miss", "fallback", "error")
 RECENT_STEPS = 200
 """Steps that the recent miss rate looks at."""
 
+_WATCHED = ("steps", "misses", "consecutive", "escalations")
 _LEVELS = frozenset(level.name.lower() for level in Level)
 _AT_ONCE = 512
 """Steps whose columns are counted together."""
 
 
-class Watched(NamedTuple):
-    """What a session's watchdog has counted."""
+Watched = tuple[int, int, int, int]
+"""What a session's watchdog has counted: steps, misses, consecutive, escalations."""
 
-    steps: int
-    misses: int
-    consecutive: int
-    escalations: int
+Instants = tuple[int, int, int, int, int, int, int]
+"""Of a step: engine woke, frame taken, observation checked, inference started, inference ended,
+answer ready, answer sent; monotonic ns. The inference's are 0 if it was not waited for."""
 
-
-class Row(NamedTuple):
-    """One answered step.
-
-    Attributes:
-        number: of the connection.
-        outcome: one of `OUTCOMES`.
-        missed: True if its deadline had passed.
-        instants: engine woke, frame taken, observation checked, inference started, inference ended,
-            answer ready, answer sent; monotonic ns. The inference's are 0 if it was not waited for.
-        watched: the session's totals after this step; None if it was answered with an error.
-    """
-
-    number: int
-    outcome: str
-    missed: bool
-    instants: tuple[int, int, int, int, int, int, int]
-    watched: Watched | None
+Row = tuple[int, str, bool, Instants, "Watched | None"]
+"""One answered step: number of the connection, one of `OUTCOMES`, whether its deadline was missed,
+its instants, and the session's totals after it (None if it was answered with an error). A plain
+tuple, because one is made at every step."""
 
 
 class Note(NamedTuple):
@@ -82,12 +68,8 @@ class Note(NamedTuple):
     args: tuple[Any, ...]
 
 
-class Pass(NamedTuple):
-    """What happened in one pass of the engine; `totals` are the counters at its end."""
-
-    rows: Sequence[Row]
-    notes: Sequence[Note]
-    totals: Mapping[str, Any]
+Pass = tuple[Sequence[Row], Sequence[Note], Mapping[str, Any]]
+"""What happened in one pass of the engine: rows, notes, and the counters at its end."""
 
 
 @dataclass
@@ -95,7 +77,7 @@ class _Seen:
     """A connected session."""
 
     state: SessionState
-    watched: Watched = Watched(0, 0, 0, 0)
+    watched: Watched = (0, 0, 0, 0)
     link: Mapping[str, Any] = field(default_factory=dict)
     empties: int = 0
 
@@ -134,27 +116,29 @@ class Accounts:
     def take(self, passes: Iterable[Pass]) -> None:
         """Add passes up, the oldest first."""
         rows: list[Row] = []
-        totals: Mapping[str, Any] | None = None
-        for each in passes:
-            rows += each.rows
-            totals = each.totals
-            for note in each.notes:
+        totals: Mapping[str, Any] = {}
+        for more, notes, latest in passes:
+            rows += more
+            totals = latest
+            for note in notes:
                 note.enter(*note.args)
         for start in range(0, len(rows), _AT_ONCE):
             self._count(rows[start : start + _AT_ONCE])
-        if totals is not None:
+        if totals:
             self._counters = {name: totals[name] for name in COUNTERS}
             self._codes = totals["by_code"]
 
     def _count(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            self._outcomes[row.outcome] += 1
-            seen = self._seen.get(row.number)
-            if row.watched is not None:
-                self._missed.append(row.missed)
-                if seen is not None:
-                    seen.watched = row.watched
-        timed = [row.instants for row in rows if row.watched is not None]
+        timed = []
+        for number, outcome, missed, instants_, watched in rows:
+            self._outcomes[outcome] += 1
+            if watched is None:
+                continue
+            timed.append(instants_)
+            self._missed.append(missed)
+            seen = self._seen.get(number)
+            if seen is not None:
+                seen.watched = watched
         if not timed:
             return
         instants = np.array(timed, np.int64)
@@ -281,6 +265,6 @@ class Accounts:
 
 
 def _state(seen: _Seen) -> SessionState:
-    watched = seen.watched
-    rate = watched.misses / watched.steps if watched.steps else 0.0
-    return replace(seen.state, counters=watched._asdict(), miss_rate=rate, link=seen.link)
+    counters = dict(zip(_WATCHED, seen.watched, strict=True))
+    rate = counters["misses"] / counters["steps"] if counters["steps"] else 0.0
+    return replace(seen.state, counters=counters, miss_rate=rate, link=seen.link)

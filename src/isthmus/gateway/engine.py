@@ -237,7 +237,7 @@ class Engine:
 
     def _answer(self, job: Job, answer: Answer, started_ns: int, ended_ns: int) -> None:
         self._send(job.session, answer)
-        self._answered.append(Answered(job, answer, started_ns, ended_ns, monotonic_ns()))
+        self._answered.append((job, answer, started_ns, ended_ns, monotonic_ns()))
 
     def _finish_errands(self) -> None:
         self._brought = False

@@ -19,12 +19,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from time import monotonic_ns, time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..events.kinds import EventSink, new_event
 from ..protocol.messages import Action, Answer, Message, Outcome
 from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
-from .accounts import Accounts, Note, Pass, Row, Watched
+from .accounts import OUTCOMES, Accounts, Note, Pass, Row
 from .counters import Counters
 from .mismatches import Mismatch
 from .payloads import Payloads
@@ -39,22 +39,18 @@ MOST_WAITING = 4096
 _SLICE = 128
 """Passes that the engine adds up at a time: well below a millisecond."""
 
+_POLICY, _MISS, _FALLBACK, _ERROR = OUTCOMES
 _OUTCOMES = {
-    Outcome.POLICY: "policy",
-    Outcome.MISS: "miss",
-    Outcome.FALLBACK: "fallback",
-    Outcome.MISS_FALLBACK: "fallback",
+    int(Outcome.POLICY): _POLICY,
+    int(Outcome.MISS): _MISS,
+    int(Outcome.FALLBACK): _FALLBACK,
+    int(Outcome.MISS_FALLBACK): _FALLBACK,
 }
 
 
-class Answered(NamedTuple):
-    """A step whose answer has left. The inference's instants are 0 if it was not waited for."""
-
-    job: Job
-    answer: Answer
-    started_ns: int
-    ended_ns: int
-    sent_ns: int
+Answered = tuple[Job, Answer, int, int, int]
+"""A step whose answer has left: job, answer, and when the inference started, ended (both 0 if it
+was not waited for) and the answer had been sent. A plain tuple: one is made at every step."""
 
 
 class Ledger:
@@ -154,7 +150,7 @@ class Ledger:
             self._failed("write down a pass", exc)
         self._leaving.clear()
         rows, notes = self._rows, self._notes
-        self._passes.append(Pass(rows, notes, vars(self.counters).copy()))
+        self._passes.append((rows, notes, vars(self.counters).copy()))
         if rows:
             self._rows = []
         if notes:
@@ -171,22 +167,26 @@ class Ledger:
         if watchdog is None:
             return
         watched = None
-        outcome = "error"
+        outcome = _ERROR
         if isinstance(answer, Action):
-            outcome = _OUTCOMES[Outcome(answer.outcome)]
-            self._judge(session, watchdog, job.missed)
-            watched = Watched(
-                watchdog.steps, watchdog.misses, watchdog.consecutive, watchdog.escalations
-            )
+            outcome = _OUTCOMES[answer.outcome]
+            was = watchdog.degraded
+            if watchdog.record(job.missed):
+                self._escalate(session, watchdog)
+            if watchdog.degraded is not was:
+                self._tell_degraded(session, watchdog)
+            watched = (
+                watchdog.steps, watchdog.misses, watchdog.consecutive, watchdog.escalations,
+            )  # fmt: skip
             if answer.clipped:
                 self.counters.joint_limit_violation += 1
         instants = (
             job.received_ns, job.taken_ns, job.decoded_ns, started_ns, ended_ns, job.ready_ns,
             sent_ns,
         )  # fmt: skip
-        self._rows.append(Row(session.number, outcome, job.missed, instants, watched))
+        self._rows.append((session.number, outcome, job.missed, instants, watched))
         if job.missed and self._events is not None:
-            self._tell_miss(step, watchdog)
+            self._tell_miss(job, watchdog, sent_ns, ended_ns - started_ns)
         if session.empties:
             session.empties = 0
             self._note(self._accounts.empties, session.number, 0)
@@ -195,34 +195,32 @@ class Ledger:
         if expected and expected != observation.rand_hash:
             self._mismatch(job, expected, observation.rand_hash)
 
-    def _judge(self, session: Session, watchdog: DeadlineWatchdog, missed: bool) -> None:
-        was = watchdog.degraded
-        if watchdog.record(missed):
-            self.counters.deadline_escalation_events += 1
-            self._tell(
-                "deadline_escalation",
-                session,
-                consecutive=watchdog.consecutive,
-                threshold=self._escalate_after,
-            )
-        if watchdog.degraded != was:
-            ratio = self._degrade_ratio
-            self._tell(
-                "degrade_entered" if watchdog.degraded else "degrade_left",
-                session,
-                miss_rate=watchdog.recent_miss_rate,
-                threshold=ratio if watchdog.degraded else ratio / 2,
-            )
+    def _escalate(self, session: Session, watchdog: DeadlineWatchdog) -> None:
+        self.counters.deadline_escalation_events += 1
+        self._tell(
+            "deadline_escalation",
+            session,
+            consecutive=watchdog.consecutive,
+            threshold=self._escalate_after,
+        )
 
-    def _tell_miss(self, step: Answered, watchdog: DeadlineWatchdog) -> None:
-        job = step.job
+    def _tell_degraded(self, session: Session, watchdog: DeadlineWatchdog) -> None:
+        ratio = self._degrade_ratio
+        self._tell(
+            "degrade_entered" if watchdog.degraded else "degrade_left",
+            session,
+            miss_rate=watchdog.recent_miss_rate,
+            threshold=ratio if watchdog.degraded else ratio / 2,
+        )
+
+    def _tell_miss(self, job: Job, watchdog: DeadlineWatchdog, sent_ns: int, infer_ns: int) -> None:
         event = {
             "budget_ms": (job.expires_ns - job.received_ns) / 1e6,
-            "elapsed_ms": (step.sent_ns - job.received_ns) / 1e6,
+            "elapsed_ms": (sent_ns - job.received_ns) / 1e6,
             "consecutive": watchdog.consecutive,
         }
-        if step.ended_ns:  # else it still runs, and `late` will tell
-            event["infer_ms"] = (step.ended_ns - step.started_ns) / 1e6
+        if infer_ns:  # else it still runs, and `late` will tell
+            event["infer_ms"] = infer_ns / 1e6
         self._tell("deadline_miss", job.session, corr_id=job.corr_id, **event)
 
     def _mismatch(self, job: Job, expected: str, actual: str) -> None:

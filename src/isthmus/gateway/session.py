@@ -116,7 +116,7 @@ class Session:
         return self.protocol.memory
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """An observation to be answered.
 
