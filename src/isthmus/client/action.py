@@ -61,13 +61,17 @@ class Action(Mapping[str, NDArray[Any]]):
         rate_limited: values cut by max_rate or max_acceleration.
         robot_hold: True if the robot must use its own hold mode: these arrays do not hold it.
         rand_hash: the randomization hash the gateway echoed, or "".
+        rand_hash_mismatch: True if another hash was expected for this episode.
+        deadline_ns: the deadline that this call had, from its start; 0 in lockstep.
+        deadline_missed: True if no answer had come by then: the arrays are the fallback's.
+        overrun: True if the call itself returned after its deadline.
         arrays: field name -> array in the robot's joint order; with the num_envs axis if the
             link has one. They belong to the caller.
     """
 
     __slots__ = (
-        "arrays", "cause", "clipped", "rand_hash", "rate_limited", "robot_hold", "seq", "status",
-        "timing",
+        "arrays", "cause", "clipped", "deadline_missed", "deadline_ns", "overrun", "rand_hash",
+        "rand_hash_mismatch", "rate_limited", "robot_hold", "seq", "status", "timing",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +96,8 @@ class Action(Mapping[str, NDArray[Any]]):
         self.rate_limited = rate_limited
         self.robot_hold = robot_hold
         self.rand_hash = rand_hash
+        self.rand_hash_mismatch = self.deadline_missed = self.overrun = False
+        self.deadline_ns = 0
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The command of one action field.

@@ -8,6 +8,8 @@ the next `act` first takes the old answer off the wire and drops it, and while t
 asks nothing new. If that lasts, or the connection ends, the link connects again inside later calls
 of `act`, a step at a time.
 
+About once a second the gateway is told what this side measured, while a question is on the wire.
+
 In `lockstep` simulation waits for the answer: there is no deadline, no guard, and every fault is
 an exception.
 """
@@ -15,7 +17,6 @@ an exception.
 from __future__ import annotations
 
 import logging
-import operator
 import os
 from collections.abc import Mapping
 from time import monotonic_ns, time_ns
@@ -39,7 +40,6 @@ from ..errors import (
     ObservationError,
     ProtocolError,
 )
-from ..protocol.bounds import MAX_TEXT
 from ..protocol.client import raise_peer_error
 from ..protocol.messages import NAN, Answer, ErrorAnswer, Kind, Observation, Outcome
 from ..protocol.messages import Action as ActionMessage
@@ -47,10 +47,12 @@ from ..safety import Guard, Level
 from ..safety import Outcome as Decision
 from ..telemetry import LatencyRecorder
 from .action import STAGES, Action, Timing
+from .episode import Episode, check_hash
 from .margin import ReturnMargin
 from .observer import Observer
 from .poses import Poses
 from .reconnect import Reconnector
+from .reporting import Reporter, Totals
 from .times import seconds
 
 __all__ = ["Link"]
@@ -60,7 +62,8 @@ log = logging.getLogger("isthmus.link")
 RESERVE_NS = 300_000
 """Of each deadline this much is kept for the return of `act` itself."""
 
-_UNKNOWN = (-1,) * (len(STAGES) - 1)
+_TOO_LATE = frozenset(("deadline", "unanswered"))
+"""Causes that say that the deadline came before the answer."""
 
 _LATEST = 1e15
 
@@ -107,8 +110,8 @@ class Link:
         self._guard = Guard(channel.contract, self._rows, rearm=rearm)
         self._margin = ReturnMargin()
         self._latency = LatencyRecorder(STAGES)
-        self._unrecorded: tuple[int, ...] | None = None
-        self._reset: dict[str, Any] | None = None
+        self._unrecorded: Timing | None = None
+        self._episode = Episode()
         self._missed_ns = 0
         self._sim_time = NAN
         self._decided_ns = 0
@@ -119,6 +122,10 @@ class Link:
         self._closed = ""
         self._busy = self._leaving = False
         self._stale = 0
+        now = monotonic_ns()
+        self._reporter = Reporter(now)
+        if pacing == "realtime":
+            self._guard.ladder.times.begin(now)
         self._transport = channel.transport.name
         self._note = channel.note
         _OPEN.add(self)
@@ -141,7 +148,8 @@ class Link:
             observation: arrays by field name, for names that are no Python words; may be joined
                 with `fields`.
             sim_time: simulation time, s. With it, rates of motion are judged in simulation time.
-            rand_hash: of the randomization in force; echoed by the gateway.
+            rand_hash: of the randomization in force in this step; echoed by the gateway. None
+                takes the one that the last `reset` was told.
             deadline: for this step, s; the link's own otherwise. Not used in lockstep.
             **fields: arrays by field name: numpy, lists, or anything with `__dlpack__`; shape
                 (*field.shape) for a single environment, (num_envs, *field.shape) otherwise.
@@ -181,13 +189,15 @@ class Link:
             fields = _joined(observation, fields)
         arrays = self._observer.arrays(fields)
         moment = NAN if sim_time is None else _moment(sim_time)
-        if rand_hash:
-            _check_hash(rand_hash)
+        if rand_hash is None:
+            rand_hash = self._episode.rand_hash
+        elif rand_hash != "":
+            check_hash("rand_hash", rand_hash)
         if self.pacing == "lockstep":
-            return self._act_in_lockstep(started, arrays, moment, rand_hash or "")
+            return self._act_in_lockstep(started, arrays, moment, rand_hash)
         span = self._deadline_ns if deadline is None else _span_ns(deadline)
         limit = started + span - min(RESERVE_NS, span // 4)
-        answer, cause, sent, received = self._ask(started, arrays, moment, rand_hash or "", limit)
+        answer, cause, sent, received = self._ask(started, arrays, moment, rand_hash, limit)
         if answer is not None and received - started > span:
             answer, cause = None, "deadline"  # it was read, but too late
         decision = self._guard.apply(
@@ -200,12 +210,23 @@ class Link:
         self._steps += 1
         if decision.cause:
             self._causes[decision.cause] = self._causes.get(decision.cause, 0) + 1
-        action = self._action(decision, answer, started, sent, received)
+        action = self._action(decision, answer, rand_hash, started, sent, received)
+        action.deadline_ns = span
+        action.deadline_missed = cause in _TOO_LATE
         if action.timing.total > span:
+            action.overrun = True
             self._overruns += 1
         return action
 
-    def reset(self, mask: NDArray[np.bool_] | None = None, seed: int | None = None) -> None:
+    def reset(
+        self,
+        mask: NDArray[np.bool_] | None = None,
+        seed: int | None = None,
+        *,
+        randomization: Mapping[str, Any] | None = None,
+        expected_randomization: Mapping[str, Any] | None = None,
+        expected_rand_hash: str | None = None,
+    ) -> None:
         """An episode starts with the next `act`.
 
         Limits and ladder start anew, the policy forgets what it remembered, and the boundary
@@ -214,9 +235,18 @@ class Link:
         Args:
             mask: bool (num_envs,), the environments that start; None = all.
             seed: what the simulator was seeded with, for the records.
+            randomization: the values as they were applied, by name, best read back from the
+                simulator; with several environments, arrays with a row for each. From here on
+                their hash goes with every step. None: not known any more, or with a mask, as it
+                was.
+            expected_randomization: the values that should be in force, as they were drawn. A
+                hash that is not theirs is a mismatch, said by `Action.rand_hash_mismatch` and by
+                the gateway; it names the first value that differs.
+            expected_rand_hash: the same, where only the hash is known.
 
         Raises:
-            ContractError: the mask has another shape or dtype, or the seed is no 63-bit number.
+            ContractError: the mask has another shape or dtype, the seed is no 63-bit number, a
+                value cannot be hashed, or the two ways to say what is expected do not agree.
             LocalProtocolError: the link is closed, or `act` is running.
         """
         self._enter("reset")
@@ -225,12 +255,10 @@ class Link:
             raise ContractError(
                 f"reset mask: expected bool ({self._rows},), got {rows.dtype} {rows.shape}"
             )
+        self._episode.begin(rows, seed, randomization, expected_randomization, expected_rand_hash)
         self._guard.reset(monotonic_ns(), mask=rows)
         self._sim_time = NAN
         self._decided_ns = 0
-        self._reset = _also_reset(self._reset, rows)
-        if seed is not None:
-            self._reset["seed"] = _seed(seed)
 
     def rearm(self) -> None:
         """Allow motion again after a stop, where the rearm rule leaves that to the operator."""
@@ -250,6 +278,8 @@ class Link:
         if self._reconnector is not None:
             self._reconnector.close()
         if self._channel is not None:
+            self._record()
+            self._reporter.finish(self._channel, self._totals, monotonic_ns())
             self._channel.close("the link closed")
             self._channel = None
 
@@ -322,6 +352,11 @@ class Link:
         return self._guard.ladder.level
 
     @property
+    def rand_hash(self) -> str:
+        """Of the randomization that the last `reset` was told; "" if none."""
+        return self._episode.rand_hash
+
+    @property
     def deadline(self) -> float:
         """Seconds a call of `act` may take."""
         return self._deadline_ns / 1e9
@@ -335,18 +370,20 @@ class Link:
             in which an armed link had no valid action; the ladder counts by these, and in
             DISARMED nothing counts. `overruns`: calls that returned after their deadline.
             `stale`: answers dropped because they came late. `reconnects`, `transport`,
-            `transport_note`, `deadline_us`, and `latency_us`: quantiles of every stage.
+            `transport_note`, `deadline_us`, `levels_s`: time at each level of the ladder, and
+            `latency_us`: quantiles of every stage.
         """
         self._record()
-        channel = self._channel
+        totals = self._totals(monotonic_ns())
         return {
-            "steps": self._steps,
-            "applied": self._steps - sum(self._causes.values()),
-            "misses": self._guard.ladder.misses,
-            "causes": dict(self._causes),
-            "reconnects": self._reconnects,
-            "overruns": self._overruns,
-            "stale": self._stale + (channel.protocol.stale if channel is not None else 0),
+            "steps": totals.steps,
+            "applied": totals.steps - sum(totals.causes.values()),
+            "misses": totals.misses,
+            "causes": totals.causes,
+            "reconnects": totals.reconnects,
+            "overruns": totals.overruns,
+            "stale": totals.stale,
+            "levels_s": {level: spent / 1e9 for level, spent in totals.levels_ns.items()},
             "transport": self._transport,
             "transport_note": self._note,
             "deadline_us": self._deadline_ns / 1e3,
@@ -370,12 +407,14 @@ class Link:
             posted = channel.post(observation, limit)
             sent = channel.posted_ns
             self._record()
+            if posted and sent >= self._reporter.due_ns:
+                self._reporter.go_on(channel, self._totals, sent)
             answer = channel.receive(limit) if posted else None
         except ObservationError as exc:
             self._warn("observation", str(exc))
             return None, "observation", started, started
         except LocalProtocolError:
-            self._reset = None  # what cannot be written down now cannot be at the next step
+            self._episode.told()  # what cannot be written down now cannot be at the next step
             raise
         except (ConnectionLostError, ProtocolError) as exc:
             self._lose(exc)
@@ -388,7 +427,7 @@ class Link:
         return *self._judge(channel, answer), sent, received
 
     def _judge(self, channel: Channel, answer: Answer) -> tuple[ActionMessage | None, str]:
-        self._reset = None
+        self._episode.told()
         if isinstance(answer, ErrorAnswer):
             self._warn(answer.code, f"the gateway answered {answer.code}: {answer.message}")
             return None, answer.code
@@ -421,7 +460,8 @@ class Link:
             now,
             time_ns(),
             rand_hash,
-            reset=self._reset,
+            self._episode.expected_rand_hash,
+            reset=self._episode.untold,
         )
 
     def _take_late_answer(self, channel: Channel, now: int) -> bool:
@@ -464,13 +504,15 @@ class Link:
             observation = self._observation(channel, arrays, moment, rand_hash, started)
             channel.post(observation._replace(budget_ns=0), None)
             sent = channel.posted_ns
+            if sent >= self._reporter.due_ns:
+                self._reporter.go_on(channel, self._totals, sent)
             answer = channel.receive(None)
         except (ConnectionLostError, ProtocolError):
             self._channel = None
             channel.abandon()
             raise
         received = monotonic_ns()
-        self._reset = None
+        self._episode.told()
         if isinstance(answer, ErrorAnswer):
             raise_peer_error(answer)
         if not isinstance(answer, ActionMessage):
@@ -483,7 +525,7 @@ class Link:
         decision = Decision(found, "policy", "", 0, 0, False, Level.NORMAL)
         self._steps += 1
         self._record()
-        return self._action(decision, answer, started, sent, received)
+        return self._action(decision, answer, rand_hash, started, sent, received)
 
     # answering the program ----------------------------------------------------------------
 
@@ -504,6 +546,7 @@ class Link:
         self,
         decision: Decision,
         answer: ActionMessage | None,
+        rand_hash: str,
         started: int,
         sent: int,
         received: int,
@@ -517,12 +560,13 @@ class Link:
         if self.num_envs is None:
             arrays = {name: array[0, ...] for name, array in arrays.items()}
         now = monotonic_ns()
-        seq, rand_hash = 0, ""
+        seq, echoed = 0, ""
         if answer is None:
             timing = Timing(total=now - started)
-            self._unrecorded = (*_UNKNOWN, timing.total)
+            self._unrecorded = Timing(-1, -1, -1, -1, -1, timing.total)
         else:
-            seq, rand_hash = answer.seq, answer.rand_hash
+            seq, echoed = answer.seq, answer.rand_hash
+            rand_hash = echoed
             journey = max(0, received - sent - answer.server_ns)
             self._margin.record(journey)
             timing = Timing(
@@ -534,7 +578,7 @@ class Link:
                 now - started,
             )
             self._unrecorded = timing
-        return Action(
+        action = Action(
             arrays,
             decision.status,
             decision.cause,
@@ -543,14 +587,34 @@ class Link:
             decision.clipped,
             decision.rate_limited,
             robot_hold,
-            rand_hash,
+            echoed,
         )
+        expected = self._episode.expected_rand_hash
+        if expected and rand_hash != expected:
+            action.rand_hash_mismatch = True
+        return action
+
+    # measuring ----------------------------------------------------------------------------
 
     def _record(self) -> None:
         """Write the last step down; done while the next one is on the wire."""
         timing, self._unrecorded = self._unrecorded, None
         if timing is not None:
             self._latency.record(timing)
+            if timing.wire >= 0:
+                self._reporter.record(timing)
+
+    def _totals(self, now: int) -> Totals:
+        channel, ladder = self._channel, self._guard.ladder
+        return Totals(
+            self._steps,
+            ladder.misses,
+            self._overruns,
+            self._stale + (channel.protocol.stale if channel is not None else 0),
+            self._reconnects,
+            dict(self._causes),
+            ladder.times.spent_ns(now),
+        )
 
 
 def _joined(observation: object, fields: dict[str, Any]) -> dict[str, Any]:
@@ -572,34 +636,6 @@ def _moment(sim_time: float) -> float:
 
 def _span_ns(deadline: float) -> int:
     return int(seconds("deadline", deadline) * 1e9)
-
-
-def _seed(seed: object) -> int:
-    try:
-        number = operator.index(seed)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if not 0 <= number < 1 << 63:
-        raise ContractError(f"seed: expected a whole number from 0 to 2^63 - 1, got {seed!r:.60}")
-    return number
-
-
-def _check_hash(rand_hash: object) -> None:
-    if not isinstance(rand_hash, str) or len(rand_hash) > MAX_TEXT or not rand_hash.isprintable():
-        raise ObservationError(
-            f"rand_hash: expected printable text of at most {MAX_TEXT} characters, got "
-            f"{type(rand_hash).__name__} {str(rand_hash)[:40]!r}"
-        )
-
-
-def _also_reset(pending: dict[str, Any] | None, rows: NDArray[np.bool_] | None) -> dict[str, Any]:
-    """What travels with the next observation: every environment reset since the last one."""
-    if pending is None:
-        return {"mask": None if rows is None else rows.tolist()}
-    before = pending["mask"]
-    if rows is None or before is None:
-        return {**pending, "mask": None}
-    return {**pending, "mask": (rows | np.array(before)).tolist()}
 
 
 _OPEN: WeakSet[Link] = WeakSet()

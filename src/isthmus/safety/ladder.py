@@ -25,11 +25,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from ..errors import ContractError
+from .leveltimes import LevelTimes
 
 __all__ = [
     "APPLIES",
     "DEFAULT_REARM",
     "LATCHED",
+    "NAMES",
     "REARM_EVENTS",
     "STALL_NS",
     "STALL_PERIODS",
@@ -111,6 +113,9 @@ STATUS: dict[Level, str] = {
 }
 """Level -> the word the user reads in `Action.status`."""
 
+NAMES: dict[Level, str] = {level: level.name.lower() for level in Level}
+"""Level -> its name in reports and metrics."""
+
 APPLIES: frozenset[Level] = frozenset({Level.NORMAL})
 """Levels at which a valid action is what the robot gets."""
 
@@ -149,6 +154,7 @@ class Ladder:
         misses: misses counted since the link began, at most one per control_dt.
         consecutive_misses: misses counted since the last valid action.
         transitions: the latest changes of level, oldest first, at most `MAX_TRANSITIONS`.
+        times: how long the link has been at each level, by `NAMES`.
 
     Args:
         control_dt_ns: time between two actions.
@@ -176,6 +182,7 @@ class Ladder:
         self.misses = 0
         self.consecutive_misses = 0
         self.transitions: deque[Transition] = deque(maxlen=MAX_TRANSITIONS)
+        self.times = LevelTimes(NAMES.values(), NAMES[self.level])
         self.stall_ns = max(STALL_NS, STALL_PERIODS * control_dt_ns)
         self._dt_ns = control_dt_ns
         # A loop paced at control_dt jitters; a quarter of a period early still counts as on time.
@@ -257,5 +264,6 @@ class Ladder:
             self.level = after
             if after is Level.DISARMED:
                 self.consecutive_misses = 0
+            self.times.enter(NAMES[after], now_ns)
             self.transitions.append(Transition(before, after, event, cause, now_ns))
         return after
