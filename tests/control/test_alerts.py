@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from isthmus.control.alerts import alerts_page, rows_of
-from isthmus.telemetry.alerts import ALERTS
+from isthmus.telemetry import ALERTS
 
 from .snapshots import NOW_NS, WALL_NS, busy, idle
 

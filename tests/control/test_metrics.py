@@ -120,6 +120,13 @@ def test_the_miss_ratio_is_a_share_of_all_observations() -> None:
     assert values("isthmus_deadline_miss_ratio", idle()) == {(): 0.0}
 
 
+def test_what_the_alerts_look_at_is_absent_where_there_is_nothing_to_judge() -> None:
+    assert values("isthmus_recent_deadline_miss_ratio", busy()) == {(): 0.125}
+    assert values("isthmus_empty_joint_state_run", busy()) == {(): 3}
+    for snapshot in (idle(), busy(readings={"deadline_miss_rate": None})):
+        assert not values("isthmus_recent_deadline_miss_ratio", snapshot)
+
+
 def test_durations_are_in_seconds() -> None:
     snapshot = busy()
     assert values("isthmus_start_time_seconds", snapshot) == {(): snapshot.started_wall_ns / 1e9}

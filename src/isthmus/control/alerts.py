@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..telemetry import Snapshot
-from ..telemetry.alerts import ALERTS, SEVERITIES
+from ..telemetry import ALERTS, Snapshot
+from ..telemetry.alertrules import SEVERITIES
 
 __all__ = ["alerts_page", "rows_of"]
 

@@ -11,7 +11,6 @@ from .families import Family, constant_labels, families
 try:
     from prometheus_client.exposition import choose_encoder
     from prometheus_client.metrics_core import Metric
-    from prometheus_client.registry import Collector
 except ModuleNotFoundError as exc:
     raise MissingDependencyError(
         "the metrics page needs prometheus-client, which this Python does not have; install it "
@@ -24,8 +23,8 @@ _ENDINGS = {"counter": "_total", "info": "_info"}
 """What the library adds to the name of a family of this kind by itself."""
 
 
-class _Collected(Collector):
-    """One snapshot, in the library's words."""
+class _Collected:
+    """One snapshot, as what the library calls a collector."""
 
     def __init__(self, found: Iterable[Family]) -> None:
         self._found = found
@@ -48,7 +47,7 @@ def expose(
     Returns:
         Content type and body.
     """
-    encode: Callable[[Collector], bytes]
+    encode: Callable[[_Collected], bytes]
     encode, content_type = choose_encoder(accept)
     found = families(snapshot, constant_labels(snapshot, instance_id, labels))
     return content_type, encode(_Collected(found))

@@ -5,10 +5,11 @@ Durations are in milliseconds here, as they were there; everything of our own is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from ..telemetry import LogHistogram, Snapshot
-from .metrics import Kind, Metric, Reading
+from .metrics import Kind, Metric
+from .readers import miss_ratio, one
 
 __all__ = ["FIRST_SYSTEM"]
 
@@ -38,10 +39,7 @@ _STATISTICS: Mapping[str, Callable[[LogHistogram], float]] = {
 def _row(
     name: str, kind: Kind, text: str, source: str, value: Callable[[Snapshot], float]
 ) -> Metric:
-    def read(snapshot: Snapshot) -> Iterator[Reading]:
-        yield (), value(snapshot)
-
-    return Metric(f"gateway_{name}", kind, "", text, (), source, read)
+    return Metric(f"gateway_{name}", kind, "", text, (), source, one(value))
 
 
 def _latency(name: str) -> Metric:
@@ -74,11 +72,6 @@ def _severity(alert: str) -> Metric:
     )  # fmt: skip
 
 
-def _miss_rate(snapshot: Snapshot) -> float:
-    asked = snapshot.counters.get("observations", 0)
-    return snapshot.counters.get("deadline_miss", 0) / asked if asked else 0.0
-
-
 FIRST_SYSTEM: tuple[Metric, ...] = (
     _row(
         "policy_latency_ms_count", "counter", "Observations measured since the start.",
@@ -93,7 +86,7 @@ FIRST_SYSTEM: tuple[Metric, ...] = (
     *map(_counter, _COUNTERS),
     _row(
         "deadline_miss_rate", "gauge", "Share of all observations that were a miss, 0 to 1.",
-        "counters[deadline_miss], counters[observations]", _miss_rate,
+        "counters[deadline_miss], counters[observations]", miss_ratio,
     ),
     _row(
         "consec_deadline_miss", "gauge", "Most misses in a row, now, of the connected sessions.",
