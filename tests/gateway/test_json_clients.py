@@ -141,7 +141,8 @@ def test_which_policy_is_not_guessed() -> None:
         answer = peer.ask(obs(1.0, 1.0, corr_id="mine"))
         assert (answer["error"], answer["corr_id"]) == ("policy_unavailable", "mine")
         assert "a, b" in answer["detail"]
-        assert peer.closed()
+        assert peer.ask({"type": "ping"})["type"] == "ack"
+        assert peer.ask({"type": "admin", "op": "get_counters"})["data"]["sessions"] == 1
 
 
 def test_ping_and_counters(served: Served) -> None:

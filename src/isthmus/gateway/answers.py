@@ -120,7 +120,7 @@ class Answers:
                 return AdminAck(message.op, self._counters.to_dict(), 0, 0, time_ns(), corr_id)
             return ErrorAnswer(
                 "bad_admin_op",
-                f"unknown operation {message.op[:64]!r}; known: get_counters",
+                f"unknown operation {message.op[:64]!r}; known: get_counters, flush_metrics",
                 corr_id=corr_id,
             )
         return ErrorAnswer(

@@ -19,7 +19,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 
 from ..errors import (
     ConnectionLostError,
@@ -34,6 +34,8 @@ from ..errors import (
 from ..policy.base import Policy
 from ..protocol import JsonCodec
 from ..protocol.messages import (
+    Admin,
+    AdminAck,
     Answer,
     Attach,
     Attached,
@@ -63,6 +65,7 @@ from .executor import Executor
 from .housekeeping import Housekeeper
 from .ledger import Answered, Ledger
 from .loading import Loaded, Loader
+from .plain import JointWatch
 from .register import Register
 from .session import Job, Session
 from .settings import Settings
@@ -138,6 +141,7 @@ class Engine:
         self._errands = Errands()
         self._watch = Watch()
         self._loader = loader
+        self._joints = JointWatch(self.settings.joints, self.settings.joints_cooldown_ns)
         self._exchange = Exchange(
             self._desk,
             self._register,
@@ -278,6 +282,8 @@ class Engine:
         except ConnectionLostError:
             self._end(session)
         except ProtocolError as exc:
+            if session.plain:
+                self._look_at_joints(session)
             self._complain(session, exc)
         except RefusedError as exc:
             self._refuse(session, exc)
@@ -333,6 +339,8 @@ class Engine:
             self._end(session)
         elif isinstance(message, LoadPolicy):
             self._load_policy(session, message)
+        elif isinstance(message, Admin) and message.op == "flush_metrics":
+            self._flush_metrics(session, message)
         elif isinstance(message, Telemetry):
             self.ledger.told(session, message.data)
         else:
@@ -344,14 +352,14 @@ class Engine:
         """Load what a client names, beside the engine; its question stays open until then."""
         loader = self._loader
         if loader is None:
-            self._send(session, _load_failed(message, _NO_LOADER))
+            self._send(session, self._load_failed(message, _NO_LOADER))
             return
 
         def load() -> Callable[[], Answer]:
             try:
                 loaded = loader.fetch(message.path, local=session.local)
             except Error as exc:
-                return partial(_load_failed, message, str(exc))
+                return partial(self._load_failed, message, str(exc))
             return partial(self._serve_instead, message, loaded)
 
         self._errands.run(session, load)
@@ -364,9 +372,33 @@ class Engine:
             self._exchange.replace(loaded, self.sessions, deadline_ns)
         except PolicyLoadError as exc:
             policy.close()
-            return _load_failed(message, str(exc))
+            return self._load_failed(message, str(exc))
         log.info("policy %s (%s) answers from now on", policy.name, policy.kind)
+        self._tell_policies()
+        for session in self.sessions:
+            self.ledger.changed(session)
+        self.ledger.policy_loaded(message.path, policy.kind, policy.name, message.corr_id)
         return LoadPolicyAck(message.path, policy.kind, corr_id=message.corr_id)
+
+    def _load_failed(self, message: LoadPolicy, why: str) -> Answer:
+        log.warning("load_policy %s: %s", message.path[:200], why)
+        self.ledger.policy_load_failed(message.path, why, message.corr_id)
+        return ErrorAnswer("load_failed", why, corr_id=message.corr_id)
+
+    def _flush_metrics(self, session: Session, message: Admin) -> None:
+        """Bring the reports up to date, beside the engine: they are files on a disk."""
+        keeper = self.housekeeper
+        if keeper is None:
+            now = AdminAck(message.op, _NO_REPORTS, wall_ns=time_ns(), corr_id=message.corr_id)
+            self._send(session, now)
+            return
+
+        def flush() -> Callable[[], Answer]:
+            snapshot = keeper.flush()
+            done = AdminAck(message.op, wall_ns=snapshot.wall_ns, corr_id=message.corr_id)
+            return lambda: done
+
+        self._errands.run(session, flush)
 
     def _errand_done(self, _: int) -> None:
         self._brought = True  # finished once this pass's questions are out of the engine's hands
@@ -380,6 +412,8 @@ class Engine:
         arrays = session.arrays
         if arrays is None:
             raise ProtocolError("an observation came before the handshake")
+        if session.plain:
+            self._look_at_joints(session)
         if observation.reset is not None:
             wrong = self._answers.begin_episode(session, observation)
             if wrong:
@@ -396,6 +430,19 @@ class Engine:
         self._desk.jobs.append(
             Job(session, observation, self._now, self._taken, monotonic_ns(), expires, seq)
         )
+
+    def _look_at_joints(self, session: Session) -> None:
+        """Of a plain client's observation, good or bad."""
+        codec = session.protocol.codec
+        joints = codec.joints if isinstance(codec, JsonCodec) else None
+        if joints is None:
+            return
+        run = self._joints.empties(joints)
+        if run is not None:
+            self.ledger.empty_joint_state(session, run)
+        if self._joints.differs(joints):
+            expected, due = self._joints.expected, self._joints.due(self._now)
+            self.ledger.joint_spec_mismatch(session, expected or 0, joints, due)
 
     def _greet(self, session: Session, hello: Hello) -> None:
         self._check_room(hello)
@@ -663,9 +710,7 @@ _NO_LOADER = (
 )
 
 
-def _load_failed(message: LoadPolicy, why: str) -> Answer:
-    log.warning("load_policy %s: %s", message.path[:200], why)
-    return ErrorAnswer("load_failed", why, corr_id=message.corr_id)
+_NO_REPORTS = {"flushed": False, "detail": "this gateway writes no reports; name --log-dir DIR"}
 
 
 def _collect(executor: Executor, _: int) -> None:

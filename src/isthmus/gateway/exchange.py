@@ -92,7 +92,7 @@ class Exchange:
         admitted = [session for session in sessions if session.admitted]
         _check_speed(new, deadline_ns, "clients that name no deadline")
         for session in admitted:
-            if session.plain is None:
+            if not session.plain:
                 _check_link(session, new)
         rows = {session: _rows(session, policy) for session in admitted}
         self._serve(new)
@@ -142,7 +142,7 @@ class Exchange:
             self.old.remove(old)
 
     def _dress(self, session: Session, arrays: StepArrays) -> None:
-        if session.plain is not None:
+        if session.plain:
             dress(session, arrays.policy, arrays, self._action_scale)
         else:
             session.policy, session.arrays = arrays.policy, arrays

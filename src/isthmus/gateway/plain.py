@@ -15,9 +15,45 @@ from ..policy.base import Policy
 from ..policy.step import StepArrays
 from ..protocol import JsonCodec
 from ..safety import Guard
-from .session import PlainClient, Session
+from .session import Session
 
-__all__ = ["admit", "dress", "policy_of", "vacancy"]
+__all__ = ["JointWatch", "admit", "dress", "policy_of", "vacancy"]
+
+
+class JointWatch:
+    """What is wrong with the joints of plain clients: of all of them together.
+
+    One may open a connection for every message, so a session knows nothing of the one before.
+
+    Attributes:
+        expected: joints of the joint specification; None if there is none.
+        empty_run: observations without a joint, in a row.
+    """
+
+    def __init__(self, expected: int | None, cooldown_ns: int) -> None:
+        """Let `cooldown_ns` pass between two events about another number of joints."""
+        self.expected = expected
+        self.empty_run = 0
+        self._cooldown_ns = cooldown_ns
+        self._told_ns: int | None = None
+
+    def empties(self, joints: int) -> int | None:
+        """An observation with so many joints came; the run of empty ones if that has changed."""
+        run = 0 if joints else self.empty_run + 1
+        changed = run != self.empty_run
+        self.empty_run = run
+        return run if changed else None
+
+    def differs(self, joints: int) -> bool:
+        """True if the specification has another number; an empty observation is told of apart."""
+        return self.expected is not None and joints not in (0, self.expected)
+
+    def due(self, now_ns: int) -> bool:
+        """True if it is time for an event, which is then counted as told."""
+        if self._told_ns is not None and now_ns - self._told_ns < self._cooldown_ns:
+            return False
+        self._told_ns = now_ns
+        return True
 
 
 def admit(
@@ -25,7 +61,7 @@ def admit(
 ) -> None:
     """Take in a client that sends no Hello; with the one policy, if there is one."""
     session.protocol.assume_greeting()
-    session.plain = PlainClient()
+    session.plain = True
     policy = policy_of(policies)
     if policy is None:
         codec = session.protocol.codec

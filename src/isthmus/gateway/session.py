@@ -12,32 +12,7 @@ from ..safety import Guard
 from ..telemetry import DeadlineWatchdog
 from ..transport import Transport
 
-__all__ = ["Job", "PlainClient", "Session"]
-
-
-@dataclass
-class PlainClient:
-    """What is known of a client without a link.
-
-    Attributes:
-        empty_run: observations without a joint, in a row.
-    """
-
-    empty_run: int = 0
-
-    def heard(self, joints: int | None) -> int | None:
-        """An observation came, good or bad.
-
-        Args:
-            joints: how many joint positions it had; None if that cannot be said.
-
-        Returns:
-            The length of the run of empty ones if that has changed, else None.
-        """
-        run = self.empty_run + 1 if joints == 0 else 0
-        changed = run != self.empty_run
-        self.empty_run = run
-        return run if changed else None
+__all__ = ["Job", "Session"]
 
 
 @dataclass(eq=False)
@@ -55,7 +30,7 @@ class Session:
         nonce: of the offer to move to shared memory.
         arrays: its rows for the policy.
         guard: limits and fallback for a json client without a link of its own.
-        plain: what is known of such a client; None for a link.
+        plain: True for a client without a link, which sent no Hello.
         local: True if it runs on this machine: a Unix socket, or a loopback address.
         admitted: True once it is no newcomer any more; a plain client may still have no policy.
         expires_ns: until when it must have completed its handshake.
@@ -80,7 +55,7 @@ class Session:
     policy: Policy | None = None
     arrays: StepArrays | None = None
     guard: Guard | None = None
-    plain: PlainClient | None = None
+    plain: bool = False
     local: bool = False
     admitted: bool = False
     nonce: str = ""

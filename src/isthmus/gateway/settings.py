@@ -24,6 +24,9 @@ class Settings:
         greeting_timeout_ns: for the handshake, from a connection's first byte.
         silence_timeout_ns: for that first byte.
         action_scale: the hint that plain clients are sent; None = none.
+        joints: how many joints the joint specification has, which observations of plain clients are
+            held against; None = there is none.
+        joints_cooldown_ns: least time between two events about another number of joints.
     """
 
     executor: str = "auto"
@@ -35,3 +38,5 @@ class Settings:
     greeting_timeout_ns: int = 5_000_000_000
     silence_timeout_ns: int = 30_000_000_000
     action_scale: float | None = None
+    joints: int | None = None
+    joints_cooldown_ns: int = 60_000_000_000

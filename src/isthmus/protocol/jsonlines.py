@@ -145,7 +145,7 @@ class JsonCodec:
                 code="too_large",
             )
         reserve(size)[:size] = line
-        self.corr_id = ""
+        self.corr_id, self.joints = "", None
         return size
 
     def _observation(self, message: Observation) -> bytes:
