@@ -86,12 +86,13 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
         recording = read_recording(options.observations, source, layout)
     widths = [each.width for each in layout.contract.action]
     model = source.onnx(widths if len(widths) > 1 else ())
+    assumed = (*source.assumed, *layout.assumed)
     provenance = {
         **source.facts,
         "source": path.name,
         "source_sha256": hashlib.sha256(data).hexdigest(),
         "exported_by": f"isthmus {VERSION}",
-        "assumed": list(layout.assumed),
+        "assumed": list(assumed),
     }
     scale = options.naming.scale
     manifest = manifest_of(model, out.name, layout, scale, provenance)
@@ -100,7 +101,7 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
         return _check(draft, source, layout, options, recording)
 
     manifest = write_checked(out, model, manifest, check)
-    return Exported(out, manifest, layout.assumed)
+    return Exported(out, manifest, assumed)
 
 
 def _reading(options: Options) -> Reading:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .. import strictjson
@@ -31,6 +32,7 @@ from .unpickle import Name, read
 __all__ = ["is_sb3", "read_sb3"]
 
 MAX_JSON_BYTES = 64 << 20
+_UNSCALED = "it was trained without VecNormalize, which its file does not say"
 _TENSORS, _ATTRIBUTES = "policy.pth", "data"
 
 # What the pickled parts that are looked at may name; nothing of it is ever imported.
@@ -59,7 +61,10 @@ def read_sb3(
             message says what it was and what can be done.
     """
     attributes = _Attributes(_json(archive, source), source)
-    if normalise is None and not raw and attributes.plain("_last_original_obs") is not None:
+    policy_class = attributes.name("policy_class")
+    on_policy = policy_class.endswith(".ActorCriticPolicy")
+    unscaled = attributes.plain("_last_original_obs") is not None
+    if normalise is None and not raw and on_policy and unscaled:
         raise PolicyLoadError(
             f"{source} was trained on observations that VecNormalize scales, and their statistics "
             "are in a file of their own: name it (--vecnormalize FILE; `serve` takes "
@@ -75,7 +80,6 @@ def read_sb3(
         )
     kwargs = attributes.dict("policy_kwargs")
     tensors = Tensors(read_state_dict(archive.read(_TENSORS), f"{source}, {_TENSORS}"), source)
-    policy_class = attributes.name("policy_class")
     steps = policy_steps(policy_class, tensors, kwargs, action, activation)
     network = _network(steps if normalise is None else (normalise, *steps), source)
     if network.inputs != observation.width or (
@@ -86,7 +90,10 @@ def read_sb3(
             f"{source}: the observation space has {observation.width} numbers, the first layer "
             f"takes {network.inputs}{means}; they belong to different policies"
         )
-    return source_of(network, observation, action, _facts(attributes, archive, policy_class))
+    found = source_of(network, observation, action, _facts(attributes, archive, policy_class))
+    # Off-policy algorithms keep the observation before scaling in any case: theirs tells nothing.
+    said = on_policy or raw or normalise is not None
+    return found if said else replace(found, assumed=(_UNSCALED,))
 
 
 def _network(steps: tuple[Any, ...], source: str) -> Network:

@@ -38,6 +38,7 @@ class Source:
             most.
         onnx: the model; takes the width of each output where there are several.
         facts: of its origin, for the manifest.
+        assumed: what its file does not say, in words.
     """
 
     inputs: int
@@ -50,6 +51,7 @@ class Source:
     difference: Callable[[Array, Array], float]
     onnx: Callable[[Sequence[int]], bytes]
     facts: Mapping[str, Any]
+    assumed: tuple[str, ...] = ()
 
 
 def source_of(
