@@ -38,7 +38,7 @@ def keep(environ: Mapping[str, str], found: Mapping[str, Any]) -> None:
 
 
 def kept(environ: Mapping[str, str]) -> dict[str, float]:
-    """Transport -> median round trip of the small payload, us, as measured on this very machine.
+    """Transport -> p95 of the round trip of the small payload, us, measured on this very machine.
 
     Empty if nothing was measured here, or on another CPU, kernel or Python.
     """
@@ -50,7 +50,7 @@ def kept(environ: Mapping[str, str]) -> dict[str, float]:
     if any(found["machine"].get(name) != now[name] for name in SAME):
         return {}
     return {
-        row["transport"]: float(row["us"]["p50"])
+        row["transport"]: float(row["us"]["p95"])
         for row in found["rows"]
-        if row["payload"] == _PAYLOAD and "p50" in row.get("us", {})
+        if row["payload"] == _PAYLOAD and "p95" in row.get("us", {})
     }
