@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.bench import PAYLOADS, WAYS, Case, PrivateGateway, Settings, measure, ways_of
+from isthmus.bench.cases import PAYLOADS, WAYS, Case, ways_of
+from isthmus.bench.gateway import PrivateGateway
+from isthmus.bench.measure import measure
+from isthmus.bench.rows import Settings
 from isthmus.errors import AddressError, ConnectError
 from tests.support.contracts import pair
 from tests.support.gateways import Served, serving
@@ -115,7 +118,8 @@ def test_a_private_gateway_that_cannot_start_says_why(monkeypatch: pytest.Monkey
 
 def test_a_private_gateway_dies_with_whoever_started_it() -> None:
     program = (
-        "from isthmus.bench import PAYLOADS, PrivateGateway\n"
+        "from isthmus.bench.cases import PAYLOADS\n"
+        "from isthmus.bench.gateway import PrivateGateway\n"
         "gateway = PrivateGateway(PAYLOADS['small'].contract).__enter__()\n"
         "print(gateway.urls['tcp'], gateway._child.pid, flush=True)\n"
         "input()\n"

@@ -10,22 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.bench import (
-    Case,
-    Row,
-    Settings,
-    change_table,
-    compare,
-    document,
-    fingerprint,
-    keep,
-    kept,
-    read_document,
-    result_table,
-    save_csv,
-    save_document,
-    save_samples,
-)
+from isthmus.bench.cases import Case
+from isthmus.bench.compare import compare
+from isthmus.bench.kept import keep, kept
+from isthmus.bench.machine import fingerprint
+from isthmus.bench.result import document, read_document, save_csv, save_document, save_samples
+from isthmus.bench.rows import Row, Settings
+from isthmus.bench.table import change_table, result_table
 from isthmus.errors import RecordError
 
 SAMPLES = np.arange(1, 101, dtype=np.int64) * 1000

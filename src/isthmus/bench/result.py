@@ -14,7 +14,7 @@ from typing import Any
 from isthmus import strictjson
 from isthmus.errors import RecordError
 
-from .measure import QUANTILES, Row, Settings
+from .rows import QUANTILES, Row, Settings
 
 __all__ = [
     "BENCH_VERSION",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from .compare import Change
-from .measure import QUANTILES, Row, Settings
+from .rows import QUANTILES, Row, Settings
 
 __all__ = ["change_table", "result_table"]
 

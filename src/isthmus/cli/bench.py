@@ -21,7 +21,8 @@ from isthmus.errors import Error
 from .arguments import check_bounds, check_writable
 
 if TYPE_CHECKING:
-    from isthmus.bench import Case, Payload, Row
+    from isthmus.bench.cases import Case, Payload
+    from isthmus.bench.rows import Row
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "iterations": (1, 10_000_000),
@@ -48,7 +49,7 @@ why; 2 if nothing could be.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus bench`."""
-    from isthmus.bench import PAYLOADS, WAYS
+    from isthmus.bench.cases import PAYLOADS, WAYS
 
     parser.epilog = EPILOG
     add = parser.add_argument
@@ -90,36 +91,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and show."""
-    from isthmus import bench
+    from isthmus.bench.compare import compare
+    from isthmus.bench.machine import fingerprint
+    from isthmus.bench.measure import measure
+    from isthmus.bench.result import document, read_document
+    from isthmus.bench.rows import Settings
+    from isthmus.bench.table import change_table, result_table
 
     check_bounds(args, BOUNDS)
     for option in ("csv", "samples", "json"):
         value = getattr(args, option)
         check_writable(option, None if value == "-" else value)
-    old = bench.read_document(Path(args.compare)) if args.compare else None
-    settings = bench.Settings(
+    old = read_document(Path(args.compare)) if args.compare else None
+    settings = Settings(
         args.iterations, args.warmup, args.rounds, args.hz or 0.0, args.seconds, args.timeout
     )
-    machine = bench.fingerprint()
+    machine = fingerprint()
     with ExitStack() as stack:
         cases = _running(args) if args.url else _private(args, stack)
-        rows = bench.measure(cases, settings, _progress)
-    found = bench.document(rows, settings, machine)
+        rows = measure(cases, settings, _progress)
+    found = document(rows, settings, machine)
     if args.json == "-":
         print(json.dumps(found, indent=1))
     else:
-        print(_facts(machine) + "\n\n" + bench.result_table(rows, settings))
+        print(_facts(machine) + "\n\n" + result_table(rows, settings))
     if old is not None:
-        changes, remarks = bench.compare(old, found)
+        changes, remarks = compare(old, found)
         print(f"\nnew / old ({args.compare}, {old.get('measured', 'undated')})")
-        print("\n".join([bench.change_table(changes), *remarks]))
+        print("\n".join([change_table(changes), *remarks]))
     _save(args, rows, found)
     left_out = [row for row in rows if row.left_out]
     return 0 if not left_out else 1 if len(left_out) < len(rows) else 2
 
 
 def _running(args: argparse.Namespace) -> list[Case]:
-    from isthmus.bench import Case, ways_of
+    from isthmus.bench.cases import Case, ways_of
     from isthmus.client import connect
 
     if args.payload:
@@ -136,7 +142,8 @@ def _running(args: argparse.Namespace) -> list[Case]:
 
 
 def _private(args: argparse.Namespace, stack: ExitStack) -> list[Case]:
-    from isthmus.bench import PAYLOADS, WAYS, Case, PrivateGateway, joints_payload
+    from isthmus.bench.cases import PAYLOADS, WAYS, Case, joints_payload
+    from isthmus.bench.gateway import PrivateGateway
 
     if args.policy:
         raise Error("--policy is for a running gateway; name its URL")
@@ -161,16 +168,17 @@ def _private(args: argparse.Namespace, stack: ExitStack) -> list[Case]:
 
 
 def _save(args: argparse.Namespace, rows: Sequence[Row], found: dict[str, object]) -> None:
-    from isthmus import bench
+    from isthmus.bench.kept import keep
+    from isthmus.bench.result import save_csv, save_document, save_samples
 
     if args.csv:
-        bench.save_csv(Path(args.csv), rows)
+        save_csv(Path(args.csv), rows)
     if args.samples:
-        bench.save_samples(Path(args.samples), rows)
+        save_samples(Path(args.samples), rows)
     if args.json and args.json != "-":
-        bench.save_document(Path(args.json), found)
+        save_document(Path(args.json), found)
     if not args.url:
-        bench.keep(os.environ, found)
+        keep(os.environ, found)
 
 
 def _chosen(option: str, asked: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
