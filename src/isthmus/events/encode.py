@@ -17,8 +17,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from .. import strictjson
 from .mailbox import Entry
 
@@ -119,10 +117,8 @@ def _foreign(value: Any) -> Any:
     """Turn what JSON does not know into what it knows."""
     if isinstance(value, _BYTES):
         return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):
         return _array(value)
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (set, frozenset)):
@@ -130,13 +126,14 @@ def _foreign(value: Any) -> Any:
     return repr(value)[:_AS_REPR]
 
 
-def _array(value: np.ndarray[Any, Any]) -> Any:
+def _array(value: Any) -> Any:
+    """Write an array or scalar of numpy, which need not be installed for a log to be read."""
     if value.size <= _AS_NUMBERS or value.dtype.hasobject:
         return value.tolist()
     return {
         "dtype": value.dtype.str,
         "shape": list(value.shape),
-        "base64": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii"),
+        "base64": base64.b64encode(value.tobytes()).decode("ascii"),
     }
 
 

@@ -166,7 +166,7 @@ EVENTS: dict[str, EventKind] = {
     "policy_loaded": EventKind(
         "event", INFO, "another policy answers from now on",
         {"path": "its file", "policy_kind": "what it is"},
-        {"digest": "SHA-256 of its file", "replaced": "name of the one before",
+        {"policy": "its name", "digest": "SHA-256 of its file", "replaced": "name of the one before",
          "load_ms": "time to load and warm it"},
     ),
     "policy_load_failed": EventKind(
