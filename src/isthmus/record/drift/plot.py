@@ -22,6 +22,7 @@ WIDTH = 1120.0
 _LEFT, _RIGHT = 150.0, WIDTH - 24
 _BINS = 160
 _MOST_LANES = 8
+_MOST_CLUSTERS = 400
 _COLOURS = ("#d9601a", "#1f7a99", "#8a4fb0", "#1b8f5c", "#c98a11")
 _OTHER, _UNNAMED = "other parameters", "parameter unknown"
 
@@ -114,7 +115,8 @@ class _Picture:
         most = max(1, int(sum(heights.values()).max()))
         y = Axis(0.0, most * 1.1, top + 190, top + 44)
         slot = Plot(self._x, y)
-        drawn = [slot.stripe(each.first, each.last, "quiet") for each in self._report.clusters]
+        strongest = sorted(self._report.clusters, key=lambda each: -each.score)[:_MOST_CLUSTERS]
+        drawn = [slot.stripe(each.first, each.last, "quiet") for each in strongest]
         drawn.append(slot.rows([v for v in ticks(0, most, 4) if v == int(v)]))
         under = np.zeros(_BINS)
         for name, counts in heights.items():
