@@ -61,8 +61,16 @@ class Served:
 
 
 @contextmanager
-def serving(*policies: Policy, settings: Settings | None = None) -> Iterator[Served]:
-    """Serve these policies on a private Unix socket and a free TCP port."""
+def serving(
+    *policies: Policy, settings: Settings | None = None, **options: Any
+) -> Iterator[Served]:
+    """Serve these policies on a private Unix socket and a free TCP port.
+
+    Args:
+        policies: what is served.
+        settings: how the engine behaves.
+        options: further keyword arguments of the engine.
+    """
     with tempfile.TemporaryDirectory(prefix="isth") as folder:
         unix = f"unix:{folder}/s"
         listeners = [listen(parse(unix)), listen(parse("tcp://127.0.0.1:0"))]
@@ -72,7 +80,7 @@ def serving(*policies: Policy, settings: Settings | None = None) -> Iterator[Ser
         try:
             engine = Engine(
                 {policy.name: policy for policy in policies}, listeners, settings,
-                upgrade_at="@" + hidden,
+                upgrade_at="@" + hidden, **options,
             )  # fmt: skip
         except BaseException:
             for listener in listeners:

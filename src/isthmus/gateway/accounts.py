@@ -125,7 +125,7 @@ class Accounts:
         for start in range(0, len(rows), _AT_ONCE):
             self._count(rows[start : start + _AT_ONCE])
         if totals:
-            self._counters = {name: totals[name] for name in COUNTERS}
+            self._counters = {name: totals.get(name, 0) for name in COUNTERS}
             self._codes = totals["by_code"]
 
     def _count(self, rows: Sequence[Row]) -> None:
@@ -228,9 +228,8 @@ class Accounts:
 
     # reading ------------------------------------------------------------------------------
 
-    def snapshot(self, **instant: Any) -> Snapshot:
+    def snapshot(self, *, now_ns: int, events_dropped: int = 0, **instant: Any) -> Snapshot:
         """Everything, as it stands; `instant` has what the accounts do not know."""
-        now_ns = instant["now_ns"]
         recent = {stage: window.recent() for stage, window in self._windows.items()}
         lately = {stage: window.lately(now_ns) for stage, window in self._windows.items()}
         return Snapshot(
@@ -241,13 +240,14 @@ class Accounts:
             lately=lately,
             lately_s=self._lately_s,
             ema_ns={stage: average.value for stage, average in self._averages.items()},
-            counters=self._counters,
+            counters={**self._counters, "events_dropped": events_dropped},
             outcomes=dict(self._outcomes),
             error_codes=self._codes,
             levels_s=dict(self._levels_s),
             round_trip=self._round_trip.copy(),
             wire=self._wire.copy(),
             readings=self._readings(recent["total"], bool(lately["total"]["count"]), now_ns),
+            now_ns=now_ns,
             **instant,
         )
 

@@ -36,7 +36,6 @@ class Counters:
     degrade_zeroed: int = 0
     policy_loads: int = 0
     policy_load_failures: int = 0
-    events_dropped: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -22,6 +22,7 @@ from time import monotonic_ns, time_ns
 from typing import Any
 
 from ..events.kinds import EventSink, new_event
+from ..events.log import EventLog
 from ..protocol.messages import Action, Answer, Message, Outcome
 from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
 from .accounts import OUTCOMES, Accounts, Note, Pass, Row
@@ -114,9 +115,11 @@ class Ledger:
 
     def snapshot(self) -> Snapshot:
         """Everything until the engine's last pass, as of one instant."""
+        lost = self._events.stats().dropped if isinstance(self._events, EventLog) else 0
         with self._folding:
             self._fold(len(self._passes))
             return self._accounts.snapshot(
+                events_dropped=lost,
                 wall_ns=self._wall_ns(),
                 now_ns=self._now_ns(),
                 started_wall_ns=self._started_wall_ns,

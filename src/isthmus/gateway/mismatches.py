@@ -70,7 +70,10 @@ class Mismatches:
 
         A reset of some environments that names no values leaves those known in force.
         """
-        applied, expected = reset.get("randomization"), reset.get("expected_randomization")
+        applied, expected = (
+            value if isinstance(value := reset.get(name), Mapping) else None
+            for name in ("randomization", "expected_randomization")
+        )
         if applied is None and expected is None and reset.get("mask") is not None:
             return
         if applied is None and expected is None:
