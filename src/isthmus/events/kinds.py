@@ -126,7 +126,8 @@ EVENTS: dict[str, EventKind] = {
     "deadline_miss": EventKind(
         "event", WARN, "no action was ready at the deadline; the answer said so",
         {"budget_ms": "time there was", "consecutive": "misses in a row, with this one"},
-        {"elapsed_ms": "time until the answer left"},
+        {"elapsed_ms": "time until the answer left",
+         "infer_ms": "how long the inference took, where it had ended by then"},
     ),
     "late_inference": EventKind(
         "event", WARN, "an inference ended after its question had been answered with a miss",
@@ -149,7 +150,8 @@ EVENTS: dict[str, EventKind] = {
         "event", WARN, "the randomization applied is not the one expected",
         {"expected": "hash", "actual": "hash"},
         {"first_difference": "path of the first value that differs, where both are known",
-         "expected_value": "what was expected there", "actual_value": "what was applied there"},
+         "expected_value": "what was expected there", "actual_value": "what was applied there",
+         "obs_seq": "number of the observation", "sim_time": "of the observation, s"},
     ),
     "empty_joint_state": EventKind(
         "event", WARN, "observations without a joint keep coming",
@@ -166,8 +168,8 @@ EVENTS: dict[str, EventKind] = {
     "policy_loaded": EventKind(
         "event", INFO, "another policy answers from now on",
         {"path": "its file", "policy_kind": "what it is"},
-        {"policy": "its name", "digest": "SHA-256 of its file", "replaced": "name of the one before",
-         "load_ms": "time to load and warm it"},
+        {"policy": "its name", "digest": "SHA-256 of its file",
+         "replaced": "name of the one before", "load_ms": "time to load and warm it"},
     ),
     "policy_load_failed": EventKind(
         "event", WARN, "a policy could not be loaded; the one before stays",
@@ -189,12 +191,13 @@ EVENTS: dict[str, EventKind] = {
         "alert", WARN, "an alert was raised, changed its severity, or ended (severity 0)",
         {"alert": "its name", "reasons": "in words", "value": "the reading",
          "threshold": "the one that was crossed"},
+        {"before": "its severity until now"},
     ),
     "transport_escalate": EventKind(
         "advisory", WARN, "latency stays over the threshold: what dominates it, and what helps",
-        {"dominant": "wire, infer or queue", "advice": "what to change",
+        {"stage": "the one that dominates: wire, infer, queue...", "action": "what to change",
          "p95_ms": "of recent steps", "threshold_ms": "over which this is said"},
-        {"evidence": "stage -> ms, and what was measured on this host"},
+        {"evidence": "in words, with what was measured on this host", "stages_ms": "stage -> p95"},
     ),
     # What a log says of itself.
     "log_opened": EventKind(
