@@ -6,22 +6,22 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from isthmus.errors import TransportError
-from isthmus.gateway import Engine
+from isthmus.gateway import Engine, Settings
 from isthmus.guard import DEFAULT_FORBIDDEN, VARIABLE, install_wanted
-from isthmus.policy.base import Policy
 from isthmus.transport.sockets import Listener, listen
 
 from . import serve_flags
 from .arguments import find_code_here
 from .serve_listeners import add_upgrade_listener, allow_descriptors, wanted_addresses
-from .serving import load_policies, models_of, settings_of
+from .serve_policies import Models, models_of
+from .serving import Surroundings
 from .stopping import Stopped, Stopping
 
 SWITCH_INTERVAL = 1e-4
-"""Seconds; with a worker thread, how long the engine may have to wait for the interpreter."""
+"""Seconds; beside another thread, how long the engine may have to wait for the interpreter."""
 
 EPILOG = """\
 It serves until SIGINT, SIGTERM or SIGHUP. A socket that a dead gateway left is taken over; its
@@ -50,39 +50,56 @@ def run(args: argparse.Namespace) -> int:
     find_code_here(models_of(args))
     allow_descriptors(args.max_sessions)
     install_wanted(os.environ, DEFAULT_FORBIDDEN, by=f"isthmus serve (set {VARIABLE} to change it)")
-    policies = load_policies(args)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    models = Models(args)
     listeners: list[Listener] = []
     try:
-        stopping = Stopping(listeners)
-        stopping.hold()
-        for address in addresses:
-            listeners.append(listen(address))
-        shown = list(listeners)
-        upgrade_at = add_upgrade_listener(listeners)
-        stopping.let_go()
-        settings = settings_of(args)
-        stopping.engine = engine = Engine(policies, listeners, settings, upgrade_at=upgrade_at)
-        if any(executor == "thread" for executor in engine.executors.values()):
-            sys.setswitchinterval(SWITCH_INTERVAL)
-        _serve(engine, policies.values(), shown)
+        with Surroundings(args) as surroundings:
+            policies = surroundings.load(models)
+            stopping = Stopping(listeners)
+            stopping.hold()
+            for address in addresses:
+                listeners.append(listen(address))
+            shown = list(listeners)
+            upgrade_at = add_upgrade_listener(listeners)
+            stopping.let_go()
+            engine = surroundings.engine(policies, listeners, settings_of(args, models), upgrade_at)
+            stopping.engine = engine
+            _serve(engine, surroundings, [listener.address.url for listener in shown])
+            stopping.engine_ended()
     except Stopped:
         return 0
     finally:
         for listener in listeners:  # also those that an engine has closed, which changes nothing
             listener.close()
-        for policy in policies.values():
-            policy.close()
     return 0
 
 
-def _serve(engine: Engine, policies: Iterable[Policy], shown: Sequence[Listener]) -> None:
-    for policy in policies:
+def settings_of(args: argparse.Namespace, models: Models) -> Settings:
+    """How the engine behaves."""
+    return Settings(
+        executor=args.executor,
+        deterministic=args.deterministic,
+        deadline_ns=int(args.deadline_ms * 1e6),
+        max_sessions=args.max_sessions,
+        max_rows=args.max_rows,
+        action_scale=args.action_scale,
+        joints=None if models.spec is None else models.spec.size,
+        joints_cooldown_ns=int(args.joint_spec_mismatch_cooldown * 1e9),
+    )
+
+
+def _serve(engine: Engine, surroundings: Surroundings, listening: Sequence[str]) -> None:
+    surroundings.begin(engine, listening)
+    for name, policy in engine.policies.items():
         _say(
-            f"policy {policy.name} ({policy.kind}) executor {engine.executors[policy.name]} "
+            f"policy {name} ({policy.kind}) executor {engine.executors[name]} "
             f"interface {policy.contract.interface_hash}"
         )
-    for listener in shown:
-        _say(f"listening {listener.address.url}")
+    for line in surroundings.words():
+        _say(line)
+    for url in listening:
+        _say(f"listening {url}")
     _say("ready")
     engine.run()
     done = engine.counters

@@ -1,63 +1,246 @@
-"""What stands around the engine of `isthmus serve`: made from the command line, and given back."""
+"""What stands around the engine of `isthmus serve`: made from the command line, and given back.
+
+Everything here may fail or be left out without an answer being late. It is given back in the order
+that lets each part still tell the next: the engine first, then the last reports, HTTP, the
+policies, and the events last of all, because the others end with one.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
-from isthmus.errors import Error, PolicyLoadError
-from isthmus.gateway import Settings
-from isthmus.policy import load
+from isthmus import __version__
+from isthmus.bench.kept import kept
+from isthmus.contract import Contract
+from isthmus.control.health import engine_health
+from isthmus.control.server import ControlServer
+from isthmus.control.textfile import Textfile
+from isthmus.events import EventLog, new_event
+from isthmus.gateway import Engine, Settings
+from isthmus.gateway.housekeeping import Housekeeper
+from isthmus.gateway.ledger import Ledger
+from isthmus.gateway.metrics_file import MetricsFile
 from isthmus.policy.base import Policy
-from isthmus.policy.contract_file import read_contract
+from isthmus.telemetry import ALERTS, Advisor, AlertRule, Alerts, Snapshot
+from isthmus.transport.sockets import Listener
 
-__all__ = ["load_policies", "models_of", "settings_of"]
+from .arguments import check_writable
+from .serve_policies import Models
+
+__all__ = ["Surroundings"]
+
+MEGABYTE = 1_000_000
+
+THRESHOLDS: dict[str, str] = {
+    "latency_p95": "alert_latency_p95_ms",
+    "deadline_miss_rate": "alert_deadline_miss_rate",
+}
+"""Alert -> the flags of its thresholds, less their ending."""
 
 
-def models_of(args: argparse.Namespace) -> list[str]:
-    """The models of the command line, in either spelling."""
-    return [*args.model, *([args.policy] if args.policy is not None else [])]
+class Surroundings:
+    """Opened before the engine, closed after it.
 
-
-def may_load(args: argparse.Namespace) -> bool:
-    """True if clients may load policies while it serves."""
-    return args.policy_dir is not None or bool(args.allow_load_path)
-
-
-def load_policies(args: argparse.Namespace) -> dict[str, Policy]:
-    """Load every model, or none of them.
-
-    Raises:
-        Error: there is none, or one cannot be loaded.
+    Attributes:
+        ledger: what the engine tells.
+        housekeeper: makes reports of it; None if nobody wants any.
+        events: where events go; None if nowhere.
+        url: where HTTP is answered; "" if nowhere.
     """
-    models = models_of(args)
-    if not models and not may_load(args):
-        raise Error(
-            "expected a MODEL to serve, got none; name one, or let clients load one with "
-            "--policy-dir DIR"
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Check what can be checked before a model is loaded, and open nothing.
+
+        Raises:
+            Error: a file cannot be written where it is wanted.
+        """
+        check_writable("prometheus-textfile", args.prometheus_textfile)
+        self.url = ""
+        self.events: EventLog | None = None
+        self._hashes: EventLog | None = None
+        self._args = args
+        self._instance_id = args.prometheus_instance_id or platform.node()
+        self._open = ExitStack()
+        self._engine: Engine | None = None
+        self._models: Models | None = None
+        if args.log_dir is not None:
+            self._make_logs(Path(args.log_dir))
+        self.ledger = Ledger(
+            self.events,
+            hash_log=self._hashes,
+            payloads=args.record_payloads,
+            escalate_after=args.deadline_escalate_threshold,
+            degrade_ratio=args.degrade_mode_ratio,
         )
-    contract = read_contract(args.contract) if args.contract else None
-    providers = tuple(word for word in args.providers.split(",") if word)
-    policies: dict[str, Policy] = {}
-    try:
-        for target in models:
-            policy = load(target, contract=contract, providers=providers, threads=args.threads)
-            if policy.name in policies:
-                policy.close()
-                raise PolicyLoadError(f"two models are called {policy.name!r}; rename one")
-            policies[policy.name] = policy
-    except Error:
+        self.housekeeper = self._make_housekeeper()
+
+    def __enter__(self) -> Surroundings:
+        """Open the logs.
+
+        Raises:
+            Error: another gateway writes them, or they cannot be written.
+        """
+        try:
+            for log in (self.events, self._hashes):
+                if log is not None:
+                    log.start()
+                    self._open.callback(log.close)
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give everything back; the engine has ended, or was never made."""
+        self._open.close()
+
+    def load(self, models: Models) -> dict[str, Policy]:
+        """Load the policies to begin with, which are closed at the end.
+
+        Raises:
+            Error: one cannot be loaded.
+        """
+        self._models = models
+        policies = models.load_all()
         for policy in policies.values():
-            policy.close()
-        raise
-    return policies
+            self._open.callback(policy.close)
+        return policies
+
+    def engine(
+        self,
+        policies: Mapping[str, Policy],
+        listeners: Sequence[Listener],
+        settings: Settings,
+        upgrade_at: str,
+    ) -> Engine:
+        """Make the engine.
+
+        Raises:
+            InferenceError: a policy cannot answer an observation of zeros.
+        """
+        loader = None if self._models is None else self._models.loader(self._served)
+        self._engine = Engine(
+            policies,
+            listeners,
+            settings,
+            upgrade_at=upgrade_at,
+            ledger=self.ledger,
+            loader=loader,
+            housekeeper=self.housekeeper,
+        )
+        return self._engine
+
+    def begin(self, engine: Engine, listening: Sequence[str]) -> None:
+        """Answer HTTP, make reports, and say that the gateway serves.
+
+        Raises:
+            Error: HTTP cannot be answered there.
+        """
+        args = self._args
+        if args.http is not None:
+            server = ControlServer(
+                args.http,
+                self.ledger.snapshot,
+                instance_id=self._instance_id,
+                labels=args.prometheus_enable_labels,
+                health=engine_health(lambda: engine.busy_since_ns),
+                alerts=None if self.housekeeper is None else self.housekeeper.alerts_report,
+            )
+            self._open.callback(server.close)
+            self.url = server.url
+        if self.events is not None:
+            self.events.emit(self._started(listening))
+            self._open.callback(self._stopped)
+        if self.housekeeper is not None:
+            self.housekeeper.start()
+            self._open.callback(self.housekeeper.close)
+
+    def words(self) -> Iterator[str]:
+        """Lines for whoever started the gateway."""
+        if self._models is not None and self._models.loadable:
+            yield f"load_policy {self._models.loadable}, from this machine only"
+        if self.events is not None:
+            yield f"logs {self.events.path.parent}"
+        if self.url:
+            yield f"http {self.url}"
+
+    def _served(self) -> Contract | None:
+        served = [] if self._engine is None else list(self._engine.policies.values())
+        return served[0].contract if len(served) == 1 else None
+
+    def _make_logs(self, folder: Path) -> None:
+        args = self._args
+        options: dict[str, Any] = {
+            "max_bytes": int(args.max_log_mb * MEGABYTE),
+            "quota_bytes": int(args.log_quota_mb * MEGABYTE),
+            "compress": args.compress_rotated,
+        }
+        self.events = EventLog(folder, **options)
+        self._hashes = EventLog(
+            folder, name="hash_mismatch_events.jsonl", notes=self.events, **options
+        )
+
+    def _make_housekeeper(self) -> Housekeeper | None:
+        """None if nobody wants to know: neither a file, nor HTTP, nor an alert."""
+        args = self._args
+        sinks: list[Callable[[Snapshot], None]] = []
+        if args.log_dir is not None:
+            sinks.append(MetricsFile(Path(args.log_dir) / MetricsFile.name))
+        if args.prometheus_textfile is not None:
+            labels = args.prometheus_enable_labels
+            path = Path(args.prometheus_textfile)
+            sinks.append(Textfile(path, instance_id=self._instance_id, labels=labels))
+        watched = [flag for row in THRESHOLDS.values() for flag in _thresholds(args, row)]
+        if not sinks and args.http is None and not any(limit is not None for limit in watched):
+            return None
+        return Housekeeper(
+            self.ledger,
+            args.metrics_interval,
+            sinks=sinks,
+            events=self.events,
+            alerts=Alerts(_rules(args)),
+            advisor=Advisor(args.auto_transport_escalate_p95, measured_us=kept(os.environ)),
+        )
+
+    def _started(self, listening: Sequence[str]) -> dict[str, Any]:
+        policies = {} if self._engine is None else self._engine.policies
+        return new_event(
+            "gateway_started",
+            version=__version__,
+            pid=os.getpid(),
+            policies={
+                name: {"kind": each.kind, "digest": each.digest} for name, each in policies.items()
+            },
+            listening=list(listening),
+            settings={key: value for key, value in vars(self._args).items() if value is not None},
+        )
+
+    def _stopped(self) -> None:
+        if self.events is not None:
+            self.events.emit(new_event("gateway_stopped", counters=self.ledger.counters.to_dict()))
 
 
-def settings_of(args: argparse.Namespace) -> Settings:
-    """How the engine behaves."""
-    return Settings(
-        executor=args.executor,
-        deterministic=args.deterministic,
-        deadline_ns=int(args.deadline_ms * 1e6),
-        max_sessions=args.max_sessions,
-        max_rows=args.max_rows,
-    )
+def _thresholds(args: argparse.Namespace, flag: str) -> tuple[float | None, float | None]:
+    return getattr(args, f"{flag}_warn"), getattr(args, f"{flag}_crit")
+
+
+def _rules(args: argparse.Namespace) -> list[AlertRule]:
+    """Every alert, at the thresholds of the command line."""
+    rules = dict(ALERTS)
+    for name, flag in THRESHOLDS.items():
+        warn, crit = _thresholds(args, flag)
+        rule = rules[name]
+        if warn is None and crit is None:
+            continue
+        if crit is None and rule.crit is not None and rule.crit >= (warn or 0.0):
+            crit = rule.crit  # one that was not named stays, unless it would contradict
+        if warn is None and rule.warn is not None and rule.warn <= (crit or 0.0):
+            warn = rule.warn
+        rules[name] = rule.with_thresholds(warn, crit)
+    return list(rules.values())

@@ -21,6 +21,9 @@ __all__ = ["Stopped", "Stopping"]
 GRACE = 5.0
 """Seconds that a pass and the goodbyes may take after the first signal."""
 
+GRACE_OF_FILES = 30.0
+"""Seconds that the last reports and events may take once the engine has ended."""
+
 ONE_WISH = 0.5
 """Seconds; signals this close together are one, told by a terminal and by a supervisor."""
 
@@ -44,6 +47,7 @@ class Stopping:
         self._listeners = listeners
         self._held = False
         self._told_at: float | None = None
+        self._left = b"a policy"
         for number in _ASKING:  # one that `nohup` had ignored stays ignored
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._asked)
@@ -63,6 +67,12 @@ class Stopping:
         if self._told_at is not None:
             raise Stopped
 
+    def engine_ended(self) -> None:
+        """What is left to do has bounds of its own, unless a disk hangs: time for that begins."""
+        self._left = b"a report or a file"
+        if self._told_at is not None:
+            signal.setitimer(signal.ITIMER_REAL, GRACE_OF_FILES)
+
     def _asked(self, number: int, frame: FrameType | None) -> None:
         now = monotonic()
         if self._told_at is not None:
@@ -81,6 +91,6 @@ class Stopping:
         try:
             for listener in self._listeners:
                 listener.close()
-            os.write(2, b"isthmus: a policy did not return in time; ending without it\n")
+            os.write(2, b"isthmus: %s did not return in time; ending without it\n" % self._left)
         finally:
             os._exit(1)

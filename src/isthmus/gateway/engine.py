@@ -172,6 +172,11 @@ class Engine:
         )
 
     @property
+    def policies(self) -> dict[str, Policy]:
+        """What is served now, by name."""
+        return dict(self._register.policies)
+
+    @property
     def executors(self) -> dict[str, str]:
         """Policy name -> `inline` or `thread`."""
         return dict(self._desk.kinds)
@@ -691,8 +696,8 @@ class Engine:
                     pass  # it left first
             self._end(session)
         self.ledger.end_pass(())
-        self._exchange.close()
         self._desk.close()
+        self._exchange.close()
         self._errands.close()
         self._doorway.close()
         self._watch.close()

@@ -62,6 +62,7 @@ class Exchange:
         self._collect = collect
         self._action_scale = action_scale
         self.old: list[_Old] = []
+        self._loaded: Policy | None = None
 
     def check_one(self) -> None:
         """See that there is one policy to replace, or none yet.
@@ -111,11 +112,13 @@ class Exchange:
         self.moving.pop(session, None)
 
     def close(self) -> None:
-        """Stop the workers of old policies; one that hangs is left behind."""
+        """Give back what was loaded; the worker of an old policy that hangs is left behind."""
         for old in self.old:
             old.executor.close()
             old.policy.close()
         self.old = []
+        if self._loaded is not None:
+            self._loaded.close()
 
     def _serve(self, new: Loaded) -> None:
         try:
@@ -129,6 +132,7 @@ class Exchange:
         former = self._desk.replace(new.policy.name, kind, executor)
         self.old += [_Old(*each) for each in zip(policies, former, strict=True)]
         self._register.replace(new.policy, new.infer_ns)
+        self._loaded = new.policy
         self.tidy()
 
     def tidy(self) -> None:
