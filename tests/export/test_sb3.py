@@ -39,7 +39,7 @@ def test_the_export_answers_what_the_original_answered(name: str, tmp_path: Path
     assert facts["algorithm"] == POLICIES[name]
     assert facts["version"].startswith("2.")
     assert facts["parity"]["recorded_rows"] == 32
-    assert facts["parity"]["recorded_answers_max_difference"] <= 2e-6
+    assert facts["parity"]["recorded_answers_max_difference"] <= 5e-6
     assert facts["parity"]["random_max_difference"] <= 1e-5
 
 
@@ -54,7 +54,7 @@ def test_the_served_files_give_the_recorded_actions(name: str, tmp_path: Path) -
     policy.infer({"observation": rows}, action, {}, {})
     policy.close()
     got = action["action"].reshape(wanted.shape)
-    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=5e-6)
 
 
 def test_recorded_actions_reach_both_bounds_and_the_inside() -> None:

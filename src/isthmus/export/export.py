@@ -18,7 +18,7 @@ from .reading import Reading, read_source
 from .source import Source
 from .writing import manifest_of, write_checked
 
-__all__ = ["Exported", "Options", "export_policy"]
+__all__ = ["Exported", "Options", "export_bytes", "export_policy"]
 
 MAX_SOURCE_BYTES = 512 << 20
 MAX_STATISTICS_BYTES = 64 << 20
@@ -77,8 +77,11 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
         ContractError: the contract does not fit, or something must be said that nobody said.
         MissingDependencyError: onnx, ONNX Runtime or torch is needed and absent.
     """
-    options = options or Options()
-    data = read_file(path, MAX_SOURCE_BYTES)
+    return export_bytes(read_file(path, MAX_SOURCE_BYTES), path, out, options or Options())
+
+
+def export_bytes(data: bytes, path: Path, out: Path, options: Options) -> Exported:
+    """As `export_policy`, of a file that was read: `path` is its name and is not opened again."""
     source = read_source(data, str(path), _reading(options))
     layout = lay_out(source, options.naming, path.stem)
     recording = None

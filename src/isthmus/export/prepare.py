@@ -24,7 +24,7 @@ from ..errors import PolicyLoadError
 from ..policy.files import read_file
 from ..policy.manifest import manifest_path
 from ..version import VERSION
-from .export import MAX_SOURCE_BYTES, MAX_STATISTICS_BYTES, Options, export_policy
+from .export import MAX_SOURCE_BYTES, MAX_STATISTICS_BYTES, Options, export_bytes
 from .fields import Naming
 
 __all__ = ["FOREIGN_SUFFIXES", "cache_folder", "prepare"]
@@ -70,15 +70,16 @@ def prepare(
     options = Options(
         naming=Naming(contract=contract), vecnormalize=vecnormalize, trust_pickle=trust_pickle
     )
-    folder = cache / _key(path, options)
+    data = read_file(path, MAX_SOURCE_BYTES)
+    folder = cache / _key(data, path.stem, options)
     model = folder / f"{path.stem}.onnx"
     if not (model.is_file() and manifest_path(model).is_file()):
-        _export(path, folder, model.name, options)
+        _export(data, path, folder, options)
     return model
 
 
-def _key(path: Path, options: Options) -> str:
-    parts = [hashlib.sha256(read_file(path, MAX_SOURCE_BYTES)).hexdigest(), path.stem, VERSION]
+def _key(data: bytes, stem: str, options: Options) -> str:
+    parts = [hashlib.sha256(data).hexdigest(), stem, VERSION]
     if options.vecnormalize is not None:
         statistics = read_file(options.vecnormalize, MAX_STATISTICS_BYTES)
         parts.append(hashlib.sha256(statistics).hexdigest())
@@ -88,7 +89,7 @@ def _key(path: Path, options: Options) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _export(path: Path, folder: Path, name: str, options: Options) -> None:
+def _export(data: bytes, path: Path, folder: Path, options: Options) -> None:
     """Export into a folder of our own, which then takes its place in one move."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,7 +100,7 @@ def _export(path: Path, folder: Path, name: str, options: Options) -> None:
             f"{exc.strerror or exc}; set XDG_CACHE_HOME to a folder that can"
         ) from exc
     try:
-        export_policy(path, draft / name, options)
+        export_bytes(data, path, draft / f"{path.stem}.onnx", options)
         _put(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
