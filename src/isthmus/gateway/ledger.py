@@ -152,7 +152,8 @@ class Ledger:
         except Exception as exc:
             self._failed("write down a pass", exc)
         self._leaving.clear()
-        rows, notes = self._rows, self._notes
+        # Never a list that is still empty: what comes next would stand in this pass too.
+        rows, notes = self._rows or (), self._notes or ()
         self._passes.append((rows, notes, vars(self.counters).copy()))
         if rows:
             self._rows = []

@@ -16,7 +16,7 @@ from .plain import child, item, plain, sorted_items
 __all__ = ["ABSENT", "Difference", "differences", "first_difference"]
 
 _MOST_SHOWN = 200
-"""Characters of a text that a record of a difference holds."""
+"""Characters of a path or a text that a record of a difference holds."""
 
 
 class _Absent(Enum):
@@ -49,7 +49,7 @@ class Difference:
 
         A value that holds others is said in words, and a long text is cut.
         """
-        found: dict[str, Any] = {"key": self.key}
+        found: dict[str, Any] = {"key": _shown(self.key)}
         for name, value in (("expected_value", self.expected), ("actual_value", self.actual)):
             if value is not ABSENT:
                 found[name] = _shown(value)
