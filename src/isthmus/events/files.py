@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -64,7 +64,8 @@ class LogFiles:
         self._path = path
         self._max_bytes = max_bytes
         self._limit = max_bytes
-        self._aside_bytes = max(quota_bytes - max_bytes, 0)
+        self._aside = 0  # bytes put aside, before they were compressed
+        self._aside_most = max(quota_bytes - max_bytes, 0)
         self._quota_bytes = quota_bytes
         self._wall, self._note = wall, note
         self._lock = WriterLock(path)
@@ -164,6 +165,7 @@ class LogFiles:
             self._limit = self._live.size + self._max_bytes
             self._note("rotate_failed", error=error.strerror or str(error))
             return
+        size = self._live.size
         self.rotations += 1
         self._last, self._held = part.key, None
         try:
@@ -172,20 +174,28 @@ class LogFiles:
             self._live.close()
         self._live.open()
         self._limit = self._max_bytes
-        self._look_after_parts(part)
+        if self._compressor is not None:
+            self._compressor.add([part.path])
+        self._aside += size
+        if self._aside > self._aside_most:
+            self._keep_quota(parts(self._path))
 
-    def _look_after_parts(self, fresh: Part | None = None) -> None:
-        """Keep within the quota, and compress what is left.
-
-        Args:
-            fresh: what was just put aside; None to look at all that is there.
-        """
+    def _look_after_parts(self) -> None:
+        """See what was put aside by those before us: keep within the quota, compress what stays."""
         found = parts(self._path)
         if found:
             self._last = max(found[-1].key, self._last or found[-1].key)
-        gone = surplus([(part, _size(part.path)) for part in found], self._aside_bytes)
+        left = self._keep_quota(found)
+        if self._compressor is not None:
+            self._compressor.add(part.path for part in left if not part.compressed)
+
+    def _keep_quota(self, found: Sequence[Part]) -> list[Part]:
+        """Remove the oldest; what stays."""
+        sizes = [(part, _size(part.path)) for part in found]
+        gone = surplus(sizes, self._aside_most)
         for part, _ in gone:
             part.path.unlink(missing_ok=True)
+        self._aside = sum(size for _, size in sizes[len(gone) :])
         if gone:
             self._note(
                 "log_removed",
@@ -194,9 +204,7 @@ class LogFiles:
                 bytes=sum(size for _, size in gone),
                 quota_bytes=self._quota_bytes,
             )
-        if self._compressor is not None:
-            left = found[len(gone) :] if fresh is None else [fresh]
-            self._compressor.add(_plain(left))
+        return list(found[len(gone) :])
 
     def _forget_file(self) -> None:
         """Somebody took the file away: what it held is no longer ours."""
@@ -214,10 +222,6 @@ def _count(chunk: list[bytes], size: int) -> int:
         size -= len(chunk[count])
         count += 1
     return count
-
-
-def _plain(found: Iterable[Part]) -> list[Path]:
-    return [part.path for part in found if not part.compressed]
 
 
 def _size(path: Path) -> int:
