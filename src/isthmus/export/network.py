@@ -107,7 +107,7 @@ class Network:
 
     Attributes:
         inputs: numbers of a row.
-        outputs: numbers of an action's row.
+        outputs: numbers, or classes, of an action's row.
         steps: from the observation in physical units to the action.
     """
 

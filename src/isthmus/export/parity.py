@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -69,21 +70,25 @@ def _recording(found: dict[str, Array], source: Source, layout: Layout) -> Recor
         missing = [name for name in layout.concat if name not in found]
         if missing:
             raise ValueError(f"there is neither 'observations' nor {missing[0]!r} in it")
-        parts = [found[name].reshape(len(found[name]), -1) for name in layout.concat]
-        rows = np.concatenate(parts, axis=1)
-    rows = rows.reshape(len(rows), -1).astype(np.float64)
+        rows = np.concatenate([_flat(found[name]) for name in layout.concat], axis=1)
+    rows = _flat(rows).astype(np.float64)
     if rows.shape[1] != source.inputs or not len(rows) or not np.isfinite(rows).all():
         raise ValueError(
             f"expected finite rows of {source.inputs} numbers, got an array of shape {rows.shape}"
         )
     actions = found.get("actions")
     if actions is not None:
-        actions = actions.reshape(len(actions), -1)
+        actions = _flat(actions)
         if actions.shape != (len(rows), source.outputs):
             raise ValueError(
                 f"actions must be {(len(rows), source.outputs)}, got an array of {actions.shape}"
             )
     return Recording(rows, actions)
+
+
+def _flat(array: Array) -> Array:
+    """One row of numbers for each entry of the first axis."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 def measure(

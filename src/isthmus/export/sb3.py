@@ -23,7 +23,7 @@ from .. import strictjson
 from ..errors import PolicyLoadError
 from .actors import ACTIVATION_NAMES, Tensors, policy_steps
 from .archive import Archive
-from .network import Linear, Network, Normalise
+from .network import Choose, Linear, Network, Normalise
 from .source import Source, source_of
 from .spaces import SPACE_NAMES, Box, Space, space_of
 from .tensors import read_state_dict
@@ -104,7 +104,9 @@ def _network(steps: tuple[Any, ...], source: str) -> Network:
                 f"{source}: a layer of {before.weight.shape[1]} numbers is followed by one that "
                 f"takes {after.weight.shape[0]}"
             )
-    return Network(layers[0].weight.shape[0], layers[-1].weight.shape[1], steps)
+    last = steps[-1]
+    outputs = len(last.sizes) if isinstance(last, Choose) else layers[-1].weight.shape[1]
+    return Network(layers[0].weight.shape[0], outputs, steps)
 
 
 def _json(archive: Archive, source: str) -> Mapping[str, Any]:

@@ -60,10 +60,9 @@ def source_of(
     """A network that was rebuilt, as the start of an export."""
     first, last = network.steps[0], network.steps[-1]
     scaled = isinstance(first, Normalise)
-    outputs = len(last.sizes) if isinstance(last, Choose) else network.outputs
     return Source(
         inputs=network.inputs,
-        outputs=outputs,
+        outputs=network.outputs,
         scalar=isinstance(last, Choose) and last.scalar,
         observation=observation,
         action=action,
