@@ -112,17 +112,18 @@ def reach(
     progress = Progress(episodes)
     for index in range(episodes):
         observation, info = env.reset(seed=seed + index, options={"keep_pose": index > 0})
-        link.reset(seed=seed + index)
+        applied, drawn = info["randomization"], info["drawn"]
+        link.reset(seed=seed + index, randomization=applied, expected_randomization=drawn)
         facts = {
             "seed": seed + index,
             "started_ns": time.time_ns(),
-            **randomization_facts(info["randomization"], info["drawn"]),
+            **randomization_facts(applied, drawn),
         }
         with run.episode(**facts) as episode:
             truncated, echoes = False, 0
             while not truncated:
                 seen, moment = observation, info["steps"] * dt
-                action = link.act(**seen, sim_time=moment, rand_hash=facts["rand_hash"])
+                action = link.act(**seen, sim_time=moment)
                 echoes += action.rand_hash == facts["rand_hash"]
                 observation, _, _, truncated, info = env.step(action["delta"])
                 note(episode, seen, moment, action, env.unwrapped.reach.target)
