@@ -165,12 +165,17 @@ class Answers:
         wanted = action.arrays or None
         outcome = guard.apply(action.send_ns, wanted, job.observation.arrays, None, cause)
         clipped: tuple[int, ...] = ()
-        if wanted is not None and outcome.clipped:
-            clipped = _changed(wanted, outcome.arrays)
+        arrays: Mapping[str, Any] = outcome.arrays
+        if wanted is not None and (outcome.clipped or outcome.cause == "out_of_range"):
+            clipped = _changed(wanted, arrays)
+        if job.session.inside is not None:
+            kept = job.session.inside.keep(arrays, job.observation.arrays)
+            clipped = tuple(sorted({*clipped, *_changed(arrays, kept)}))
+            arrays = kept
         chosen = Outcome.MISS_FALLBACK if job.missed else Outcome.FALLBACK
         job.ready_ns = monotonic_ns()
         return action._replace(
-            arrays=outcome.arrays,
+            arrays=arrays,
             outcome=Outcome.POLICY if outcome.status == "policy" else chosen,
             clipped=clipped,
         )

@@ -147,7 +147,7 @@ class Engine:
             self._register,
             self._watch,
             collect=_collect,
-            action_scale=self.settings.action_scale,
+            settings=self.settings,
         )
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
@@ -312,7 +312,7 @@ class Engine:
 
     def _admit_plain(self, session: Session) -> None:
         self._check_room(None)
-        plain.admit(session, self._register.policies, self.settings.action_scale)
+        plain.admit(session, self._register.policies, self.settings)
         self._welcomed(session)
 
     def _check_room(self, hello: Hello | None) -> None:

@@ -24,6 +24,7 @@ from .loading import Loaded
 from .plain import dress
 from .register import Register
 from .session import Session
+from .settings import Settings
 from .watch import Watch
 
 __all__ = ["Exchange"]
@@ -52,7 +53,7 @@ class Exchange:
         watch: Watch,
         *,
         collect: Callable[[Executor, int], None],
-        action_scale: float | None,
+        settings: Settings,
     ) -> None:
         """Work on the engine's parts; `collect` is called when a worker has finished."""
         self.moving: dict[Session, StepArrays] = {}
@@ -60,7 +61,7 @@ class Exchange:
         self._register = register
         self._watch = watch
         self._collect = collect
-        self._action_scale = action_scale
+        self._settings = settings
         self.old: list[_Old] = []
         self._loaded: Policy | None = None
 
@@ -147,7 +148,7 @@ class Exchange:
 
     def _dress(self, session: Session, arrays: StepArrays) -> None:
         if session.plain:
-            dress(session, arrays.policy, arrays, self._action_scale)
+            dress(session, arrays.policy, arrays, self._settings)
         else:
             session.policy, session.arrays = arrays.policy, arrays
 

@@ -70,7 +70,7 @@ class Payloads:
         left: dict[str, Any] = {"phase": "send", "type": "sent", "severity": 0, **about}
         codec = session.protocol.codec
         if isinstance(codec, JsonCodec):
-            came |= {"msg_type": _word(message), "raw": bytes(frame)}
+            came |= {"msg_type": codec.word or "unknown", "raw": bytes(frame)}
             left |= {"msg_type": _word(answer), "resp": bytes(session.transport.reserve(0)[:size])}
         else:
             came |= {"msg_type": _word(message), "raw": _plain(message)}

@@ -15,7 +15,9 @@ from ..policy.base import Policy
 from ..policy.step import StepArrays
 from ..protocol import JsonCodec
 from ..safety import Guard
+from .inside import Inside, as_measured
 from .session import Session
+from .settings import Settings
 
 __all__ = ["JointWatch", "admit", "dress", "policy_of", "vacancy"]
 
@@ -56,9 +58,7 @@ class JointWatch:
         return True
 
 
-def admit(
-    session: Session, policies: Mapping[str, Policy], action_scale: float | None = None
-) -> None:
+def admit(session: Session, policies: Mapping[str, Policy], settings: Settings) -> None:
     """Take in a client that sends no Hello; with the one policy, if there is one."""
     session.protocol.assume_greeting()
     session.plain = True
@@ -68,13 +68,17 @@ def admit(
         assert isinstance(codec, JsonCodec)  # noqa: S101  (only json clients are plain)
         codec.vacancy = vacancy(policies)
         return
-    dress(session, policy, StepArrays(policy, 1), action_scale)
+    dress(session, policy, StepArrays(policy, 1), settings)
 
 
-def dress(
-    session: Session, policy: Policy, arrays: StepArrays, action_scale: float | None = None
-) -> None:
+def dress(session: Session, policy: Policy, arrays: StepArrays, settings: Settings) -> None:
     """Give a plain client its policy, in the place of another or of none.
+
+    Args:
+        session: the client's.
+        policy: what answers it from now on.
+        arrays: its row for that policy.
+        settings: the hint it is sent, and whether there is a joint specification.
 
     Raises:
         LocalProtocolError: a field has a name that json clients cannot use.
@@ -82,11 +86,15 @@ def dress(
     codec = session.protocol.codec
     assert isinstance(codec, JsonCodec)  # noqa: S101  (only json clients are plain)
     session.protocol.bind(policy.contract, 1)
-    codec.describe(policy.kind, action_scale)
+    codec.describe(policy.kind, settings.action_scale)
     before = session.policy.contract if session.policy is not None else None
     session.policy, session.arrays = policy, arrays
     if session.guard is None or before != policy.contract:  # else what it latched stays latched
-        session.guard = _guard(policy.contract)
+        contract = policy.contract
+        if settings.joints is not None:
+            session.inside = Inside(contract)
+            contract = as_measured(contract)
+        session.guard = _guard(contract)
 
 
 def policy_of(policies: Mapping[str, Policy]) -> Policy | None:

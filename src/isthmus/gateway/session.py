@@ -11,6 +11,7 @@ from ..protocol.messages import Hello, Message, Observation
 from ..safety import Guard
 from ..telemetry import DeadlineWatchdog
 from ..transport import Transport
+from .inside import Inside
 
 __all__ = ["Job", "Session"]
 
@@ -30,6 +31,7 @@ class Session:
         nonce: of the offer to move to shared memory.
         arrays: its rows for the policy.
         guard: limits and fallback for a json client without a link of its own.
+        inside: keeps such a client's q + delta inside a joint specification; None without one.
         plain: True for a client without a link, which sent no Hello.
         local: True if it runs on this machine: a Unix socket, or a loopback address.
         admitted: True once it is no newcomer any more; a plain client may still have no policy.
@@ -55,6 +57,7 @@ class Session:
     policy: Policy | None = None
     arrays: StepArrays | None = None
     guard: Guard | None = None
+    inside: Inside | None = None
     plain: bool = False
     local: bool = False
     admitted: bool = False

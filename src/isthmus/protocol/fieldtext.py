@@ -89,10 +89,7 @@ class FieldText:
             into.append(value)
             return
         if not isinstance(value, list) or len(value) != shape[0]:
-            came = f"a list of {len(value)}" if isinstance(value, list) else type(value).__name__
-            raise RemoteProtocolError(
-                f"field {self.name!r}: expected a list of {shape[0]} for shape {shape}, got {came}"
-            )
+            raise RemoteProtocolError(self._misfit(value, shape))
         if len(shape) > 1:
             for item in value:
                 self._flatten(item, shape[1:], into)
@@ -100,6 +97,18 @@ class FieldText:
         for item in value:
             self._check_number(item)
         into.extend(value)
+
+    def _misfit(self, value: Any, shape: tuple[int, ...]) -> str:
+        """What was expected, what came, what to do."""
+        labels = self._field.labels if len(shape) == 1 else ()
+        named = f" ({', '.join(labels[:16])})" if labels else ""
+        what = "numbers" if len(shape) == 1 else f"lists, for shape {shape},"
+        text = f"field {self.name!r}: expected a list of {shape[0]} {what}{named}, got "
+        if not isinstance(value, list):
+            return f"{text}{type(value).__name__}"
+        if not value:
+            return f"{text}an empty one; ask again once the simulator has a state to send"
+        return f"{text}{len(value)}; nothing is padded or cut, so send as many"
 
     def _check_number(self, value: Any) -> None:
         kind = type(value)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from .bounds import MAX_TEXT
 from .content import CONTROL, from_content, to_content
 from .jsonwords import object_, u64, wall_ns
 from .messages import KINDS, Kind, Message
 
-__all__ = ["TYPES", "from_line", "kind_of", "to_line"]
+__all__ = ["TYPES", "from_line", "kind_of", "to_line", "word_of"]
 
 TYPES: dict[Kind, str] = {
     Kind.HELLO: "hello",
@@ -51,6 +52,12 @@ _RENAMED: dict[Kind, dict[str, str]] = {
 
 _TYPED_BY_HAND = frozenset((Kind.PING, Kind.ADMIN, Kind.LOAD_POLICY))
 """Requests of the first gateway's clients, which may say more than we know."""
+
+
+def word_of(value: Mapping[str, Any]) -> str:
+    """The type that a line names, known or not; "" if it names none."""
+    word = value.get("type")
+    return word[:MAX_TEXT] if isinstance(word, str) else ""
 
 
 def kind_of(value: Mapping[str, Any]) -> Kind:

@@ -20,7 +20,7 @@ from .bounds import MAX_HANDSHAKE, MAX_LINE
 from .content import check_value
 from .fieldtext import FieldText
 from .framer import LineFramer
-from .jsoncontrol import from_line, kind_of, to_line
+from .jsoncontrol import from_line, kind_of, to_line, word_of
 from .jsonwords import number, object_, text, u64, word
 from .masks import reset_from_content, reset_to_content
 from .messages import TRAINING_FIELDS, Action, Arrays, Kind, Message, Observation, Outcome
@@ -52,6 +52,7 @@ class JsonCodec:
         corr_id: of the line read last, its own or a made one, even if nothing else in it was
             right; "" once it has been answered.
         seq: the line's number, likewise.
+        word: the line's type, known or not; "" if it has none.
         joints: how many joint positions its observation had; None if it was none.
         vacancy: why there is no contract although the handshake is over; "" while that is so.
     """
@@ -64,6 +65,7 @@ class JsonCodec:
         self.names = names
         self.corr_id = ""
         self.seq = 0
+        self.word = ""
         self.joints: int | None = None
         self.vacancy = ""
         self._lines = 0
@@ -258,8 +260,9 @@ class JsonCodec:
     def _parse(self, frame: memoryview) -> dict[str, Any]:
         self._lines += 1
         self.corr_id = f"{self.names}-{self._lines}" if self.names else ""
-        self.seq, self.joints = 0, None
+        self.seq, self.word, self.joints = 0, "", None
         value = jsontext.loads(frame)
+        self.word = word_of(value)
         self.corr_id = word(value, "corr_id") or self.corr_id
         self.seq = u64(value, "seq")
         return value
