@@ -75,6 +75,7 @@ class Housekeeper:
         self._sinks = [(sink, _Trouble()) for sink in sinks]
         self._events = events
         self._alerts = alerts
+        self._alert_rows = alerts.report() if alerts is not None else []
         self._advisor = advisor
         self._now_ns = now_ns
         self._round = threading.Lock()
@@ -101,9 +102,8 @@ class Housekeeper:
             return snapshot
 
     def alerts_report(self) -> list[dict[str, Any]]:
-        """Every alert as it stands."""
-        with self._round:
-            return self._alerts.report() if self._alerts is not None else []
+        """Every alert as of the last round; never waits for one that hangs on a disk."""
+        return self._alert_rows
 
     def close(self, timeout: float = 5.0) -> None:
         """End the thread, and do the last round.
@@ -123,11 +123,16 @@ class Housekeeper:
     def _work(self) -> None:
         due_ns = self._now_ns() + round(self._interval_s * 1e9)
         while not self._over.wait(min(FOLD_S, self._interval_s)):
-            self._ledger.fold()
             now_ns = self._now_ns()
-            if now_ns >= due_ns:
+            try:
+                self._ledger.fold()
+                if now_ns >= due_ns:
+                    due_ns = now_ns + round(self._interval_s * 1e9)
+                    self.flush()
+            except Exception:
+                log.exception("a round of reports failed; the next one is tried")
                 due_ns = now_ns + round(self._interval_s * 1e9)
-                self.flush()
+                self._over.wait(self._interval_s)  # it would fail again at once
 
     def _judged(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the alerts as they are now."""
@@ -135,6 +140,7 @@ class Housekeeper:
             for change in self._alerts.evaluate(snapshot.readings, snapshot.now_ns):
                 self._tell({**change.to_event(), "mono_ns": snapshot.now_ns})
                 (log.warning if change.severity else log.info)("alert %s", change.reason)
+            self._alert_rows = self._alerts.report()
             self._ledger.show_alerts(self._alerts.active)
             snapshot = replace(snapshot, alerts=self._alerts.active)
         advice = self._advisor.observe(snapshot) if self._advisor is not None else None
