@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +43,23 @@ def gaps_of(folder: Path, name: str = NAME) -> Gaps:
     return gaps
 
 
-def check_gaps(folder: Path, name: str = NAME) -> int:
+def missing_of(folder: Path, name: str = NAME) -> int:
+    """Count the events that a log reports missing."""
+    return sum(gap.events for _, gap in gaps_of(folder, name).all())
+
+
+def check_gaps(folder: Path, name: str = NAME) -> dict[str, int]:
     """Hold what the log reports missing against what its events' own numbers say.
 
     Each boot's events are numbered from 0 by one producer, in `n`: between two that follow each
     other, as many are missing as their numbers say, and there the log must have its gaps.
 
     Returns:
-        How many events are missing.
+        Boot -> how many of its events the log accounts for: those it holds, and those it reports
+        missing.
     """
     lines, gaps = lines_of(folder, name), gaps_of(folder, name)
-    missing = 0
+    accounted = {}
     for boot in gaps.boots.values():
         reported = gaps.of(boot)
         last_n = last_seq = -1
@@ -63,13 +68,7 @@ def check_gaps(folder: Path, name: str = NAME) -> int:
                 continue
             inside = [gap for gap in reported if last_seq < gap.first and gap.last < line.seq]
             assert sum(gap.events for gap in inside) == line.event["n"] - last_n - 1, line
-            missing += line.event["n"] - last_n - 1
             last_n, last_seq = line.event["n"], line.seq
-    return missing
-
-
-def as_json(line: bytes) -> dict[str, Any]:
-    """Parse a line."""
-    found = json.loads(line)
-    assert isinstance(found, dict)
-    return found
+        at_the_end = sum(gap.events for gap in reported if gap.first > last_seq)
+        accounted[boot.token] = last_n + 1 + at_the_end
+    return accounted

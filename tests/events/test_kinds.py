@@ -19,7 +19,10 @@ GIVEN_BY_LOG = {"file"}  # `Writer.note` adds it
 def made() -> Iterator[tuple[str, str, set[str], bool]]:
     """List the literal makings of events: place, kind, fields, and whether there may be more."""
     for file in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        if "events" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else None
