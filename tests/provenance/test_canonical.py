@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict, deque
+from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import ContractError
@@ -48,6 +49,7 @@ def nested(depth: int) -> Any:
     return value
 
 
+@settings(max_examples=60, deadline=None)
 @given(SAMPLES)
 def test_the_form_is_that_of_the_page_and_can_be_read_back(sample: dict[str, Any]) -> None:
     form = canonical(sample)
@@ -55,6 +57,7 @@ def test_the_form_is_that_of_the_page_and_can_be_read_back(sample: dict[str, Any
     assert not first_difference(read(form), sample)
 
 
+@settings(max_examples=60, deadline=None)
 @given(SAMPLES, SAMPLES)
 def test_two_samples_have_one_hash_only_if_nothing_differs(
     first: dict[str, Any], second: dict[str, Any]
@@ -62,12 +65,14 @@ def test_two_samples_have_one_hash_only_if_nothing_differs(
     assert same(first, second) is (write(first) == write(second))
 
 
+@settings(max_examples=60, deadline=None)
 @given(SAMPLES)
 def test_a_sample_survives_json(sample: dict[str, Any]) -> None:
     assert same(sample, json.loads(json.dumps(sample)))
     assert same(sample, json.loads(json.dumps(plain(sample), sort_keys=True)))
 
 
+@settings(max_examples=60, deadline=None)
 @given(SAMPLES)
 def test_the_order_of_keys_is_not_kept(sample: dict[str, Any]) -> None:
     assert same(sample, dict(reversed(sample.items())))
@@ -104,6 +109,19 @@ def test_it_does_not_matter_what_holds_the_names() -> None:
     sample = {"a": {"x": 1}, "b": 2}
     assert same(sample, OrderedDict(b=2, a=MappingProxyType({"x": 1})))  # type: ignore[arg-type]
     assert same(sample, {np.str_("a"): {"x": 1}, "b": 2})
+
+
+class Floor(str, Enum):
+    WET = "wet"
+
+
+class Count(IntEnum):
+    TWO = 2
+
+
+def test_an_enumeration_is_its_value() -> None:
+    assert same({"wet": "wet", "n": 2}, {Floor.WET: Floor.WET, "n": Count.TWO})
+    assert json.dumps(plain({Floor.WET: Floor.WET})) == '{"wet": "wet"}'
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -94,6 +94,7 @@ def row(values: Any, index: int) -> Any:
     return values[index]
 
 
+@settings(max_examples=60, deadline=None)
 @given(BATCHES)
 def test_each_environment_has_the_hash_of_its_own_values(values: dict[str, Any]) -> None:
     expected = [randomization_hash(row(values, index)) for index in range(ROWS)]

@@ -98,7 +98,7 @@ def scalar(value: Any, path: str) -> Scalar:
         return float(value)
     if isinstance(value, str):
         text_bytes(value, path)
-        return str(value)
+        return str.__str__(value)  # of an enumeration its value, as JSON has it
     raise ContractError(
         f"randomization: {_named(path)} is {type(value).__name__}; expected a number, text, true, "
         "false, None, a mapping, a sequence or a numpy array of these"
@@ -161,7 +161,7 @@ def _checked(value: Mapping[Any, Any], path: str) -> list[tuple[str, Any]]:
                 "names must be text, as JSON knows no others"
             )
         text_bytes(key, path)
-        pairs.append((str(key), sub))
+        pairs.append((str.__str__(key), sub))
     return pairs
 
 
