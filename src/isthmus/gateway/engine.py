@@ -162,6 +162,7 @@ class Engine:
         self._watch.add(self._errands.descriptor(), _READ, self._errand_done)
         self._accept_again()
         self._tell_policies()
+        self.ledger.end_pass(())
 
     def _tell_policies(self) -> None:
         self.ledger.serving(
