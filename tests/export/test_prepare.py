@@ -1,0 +1,120 @@
+"""Serving a foreign file: exported once, kept, and exported again when anything changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from isthmus.contract import ActionField, Contract, Field
+from isthmus.errors import PolicyLoadError
+from isthmus.export import cache_folder, prepare
+from isthmus.policy import load
+
+from .conftest import FIXTURES
+
+FIVE = Contract(
+    "five",
+    (Field("seen", (5,), "float32"),),
+    (ActionField("move", (2,), "float32", semantics="velocity"),),
+    20_000_000,
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def copy(name: str, folder: Path) -> Path:
+    return Path(shutil.copy(FIXTURES / name, folder))
+
+
+def stamp(model: Path) -> int:
+    return model.stat().st_ino
+
+
+def test_a_second_time_nothing_is_done(cache: Path, tmp_path: Path) -> None:
+    path = copy("ppo_tanh.zip", tmp_path)
+    first = prepare(path, cache=cache)
+    before = stamp(first)
+    assert prepare(path, cache=cache) == first and stamp(first) == before
+    policy = load(first)
+    assert (policy.name, policy.kind) == ("ppo_tanh", "onnx")
+    policy.close()
+    assert [each.name for each in cache.iterdir()] == [first.parent.name]
+
+
+def test_the_file_its_name_the_contract_and_the_statistics_decide(
+    cache: Path, tmp_path: Path
+) -> None:
+    path = copy("td3.zip", tmp_path)
+    found = {prepare(path, cache=cache, contract=FIVE)}
+    path.write_bytes(path.read_bytes())
+    assert prepare(path, cache=cache, contract=FIVE) in found
+    named = path.rename(tmp_path / "other.zip")
+    found.add(prepare(named, cache=cache, contract=FIVE))
+    slower = Contract(FIVE.name, FIVE.observation, FIVE.action, 30_000_000)
+    found.add(prepare(named, cache=cache, contract=slower))
+    shutil.copy(FIXTURES / "ppo_relu.vecnormalize.pkl", tmp_path / "other.vecnormalize.pkl")
+    found.add(prepare(named, cache=cache, contract=FIVE))
+    shutil.copy(FIXTURES / "sac.zip", named)
+    found.add(prepare(named, cache=cache, contract=FIVE))
+    assert len(found) == len(list(cache.iterdir())) == 5
+
+
+def test_statistics_beside_the_file_are_taken(cache: Path, tmp_path: Path) -> None:
+    path = copy("ppo_relu.zip", tmp_path)
+    with pytest.raises(PolicyLoadError, match=r"MODEL\.vecnormalize\.pkl"):
+        prepare(path, cache=cache, contract=FIVE)
+    copy("ppo_relu.vecnormalize.pkl", tmp_path)
+    assert prepare(path, cache=cache, contract=FIVE).is_file()
+
+
+def test_what_is_refused_leaves_nothing_behind(cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(PolicyLoadError):
+        prepare(path, cache=cache)
+    assert list(cache.iterdir()) == []
+
+
+def test_half_an_export_is_made_whole(cache: Path, tmp_path: Path) -> None:
+    path = copy("ppo_tanh.zip", tmp_path)
+    model = prepare(path, cache=cache)
+    model.with_name("ppo_tanh.manifest.json").unlink()
+    assert prepare(path, cache=cache) == model
+    load(model).close()
+
+
+def test_two_at_once_make_one_export(cache: Path, tmp_path: Path) -> None:
+    path = copy("ppo_tanh.zip", tmp_path)
+    found: list[Path] = []
+    threads = [Thread(target=lambda: found.append(prepare(path, cache=cache))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1 and len(found) == 4
+    load(found[0]).close()
+    assert [each.name for each in cache.iterdir()] == [found[0].parent.name]
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PolicyLoadError, match="XDG_CACHE_HOME"):
+        prepare(FIXTURES / "ppo_tanh.zip", cache=tmp_path / "file" / "cache")
+
+
+def test_other_files_come_back_as_they_are(cache: Path) -> None:
+    assert prepare(Path("m.onnx"), cache=cache) == Path("m.onnx")
+    assert not cache.exists()
+
+
+def test_where_exports_are_kept() -> None:
+    assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/isthmus/exports")
+    assert cache_folder({"XDG_CACHE_HOME": "x", "HOME": "/h"}) == Path("/h/.cache/isthmus/exports")
+    assert os.path.isabs(cache_folder({}))
