@@ -98,6 +98,7 @@ class Gateway:
 
     Attributes:
         addresses: what it says it listens on.
+        http: where it says it answers HTTP; "" if nowhere.
     """
 
     def __init__(
@@ -120,10 +121,13 @@ class Gateway:
             preexec_fn=before,
         )
         self.addresses: list[str] = []
+        self.http = ""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith("listening "):
                 self.addresses.append(line.split(maxsplit=1)[1].strip())
+            if line.startswith("http "):
+                self.http = line.split(maxsplit=1)[1].strip()
             if line.strip() == "ready":
                 return
         _, said = self.process.communicate()

@@ -5,7 +5,9 @@ Nothing here needs more than numpy and isthmus.
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from isthmus.policy.callable import CallablePolicy
 
@@ -41,3 +43,18 @@ def slow() -> CallablePolicy:
         return half(observation)
 
     return CallablePolicy(infer, pair(), name="slow")
+
+
+DELAY_FILE = "ISTHMUS_TEST_DELAY"
+"""Names the file in which `delayed` finds its delay in seconds, at every inference."""
+
+
+def delayed() -> CallablePolicy:
+    """Halves `q`, as slowly as a file says."""
+    file = Path(os.environ[DELAY_FILE])
+
+    def infer(observation: Arrays) -> Arrays:
+        time.sleep(float(file.read_text()))
+        return half(observation)
+
+    return CallablePolicy(infer, pair(), name="delayed")
