@@ -135,6 +135,33 @@ def test_an_action_line_fits() -> None:
     assert not accepts({"type": "obs", "data": ACTION}, "action_message")
 
 
+REQUESTS: list[dict[str, Any]] = [
+    {"type": "ping"},
+    {"type": "obs", "data": OBSERVATION},
+    {"type": "load_policy", "path": "a.onnx", "corr_id": "c"},
+    {"type": "load_policy", "policy": "a.onnx"},
+    {"type": "load_policy", "data": {"path": "a.onnx"}},
+    {"type": "admin", "op": "flush_metrics"},
+]
+ANSWERS: list[dict[str, Any]] = [
+    {"type": "ack", "ts": 1.5, "corr_id": "c"},
+    {"type": "action", "data": ACTION, "corr_id": "c"},
+    {"type": "load_policy_ack", "path": "a.onnx", "policy_kind": "onnx", "corr_id": "c"},
+    {"type": "error", "error": "load_failed", "detail": "why", "corr_id": "c"},
+    {"type": "admin_ack", "op": "flush_metrics", "updated_ts": 1.5, "corr_id": "c"},
+    {"type": "counters", "data": {"deadline_miss": 0}},
+]
+
+
+@pytest.mark.parametrize("line", REQUESTS + ANSWERS, ids=lambda line: line["type"])
+def test_a_line_is_a_request_or_an_answer_and_only_whole(line: dict[str, Any]) -> None:
+    sides = {"request": line in REQUESTS, "answer": line in ANSWERS}
+    assert {side: accepts(line, side) for side in sides} == sides
+    for key in line.keys() - {"type", "corr_id"}:
+        cut = {name: value for name, value in line.items() if name != key}
+        assert not accepts(cut, "request") and not accepts(cut, "answer")
+
+
 def contract(**action: Any) -> Contract:
     values = {
         "name": "delta",

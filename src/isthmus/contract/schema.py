@@ -1,8 +1,8 @@
 """The JSON Schema of what crosses as JSON, made from the same tables the code checks by.
 
 The document it describes is one step: an observation, the action it got, and the joints' names.
-Its `$defs` hold the lines of the json conversation (`obs_message`, `action_message`) and the file
-form of a contract (`contract`), for whoever checks those.
+Its `$defs` hold the lines of the json conversation (`request` and `answer`, and each by its own
+name) and the file form of a contract (`contract`), for whoever checks those.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def json_schema() -> Schema:
             "action": _action(),
             "obs_message": _obs_message(),
             "action_message": _action_message(),
+            **_lines(),
             "array": _array(),
             **_contract(),
         },
@@ -166,6 +167,40 @@ def _obs_message() -> Schema:
 
 def _action_message() -> Schema:
     return _message("action", {"$ref": "#/$defs/action"})
+
+
+def _lines() -> dict[str, Schema]:
+    """The other lines of the first gateway's conversation, and either side's as one."""
+    text: Schema = {"type": "string"}
+    place: Schema = {"anyOf": [{"required": ["path"]}, {"required": ["policy"]}]}
+    found = {
+        "ping_message": _line("ping", ()),
+        "load_policy_message": {
+            **_line("load_policy", (), path=text, policy=text, data={"type": "object"}),
+            "anyOf": [*place["anyOf"], {"required": ["data"], "properties": {"data": place}}],
+        },
+        "admin_message": _line("admin", ("op",), op=text),
+        "ack_message": _line("ack", ("ts", "corr_id"), ts=_WALL),
+        "load_policy_ack_message": _line(
+            "load_policy_ack", ("path", "policy_kind", "corr_id"), path=text, policy_kind=text
+        ),
+        "admin_ack_message": _line("admin_ack", ("op", "updated_ts"), op=text, updated_ts=_WALL),
+        "counters_message": _line("counters", ("data",), data={"type": "object"}),
+        "error_message": _line("error", ("error", "detail", "corr_id"), error=text, detail=text),
+    }
+    requests = ("obs", "ping", "load_policy", "admin")
+    answers = ("action", *(name.removesuffix("_message") for name in list(found)[3:]))
+    return {
+        **found,
+        "request": {"oneOf": [{"$ref": f"#/$defs/{name}_message"} for name in requests]},
+        "answer": {"oneOf": [{"$ref": f"#/$defs/{name}_message"} for name in answers]},
+    }
+
+
+def _line(type_: str, required: tuple[str, ...], **properties: Schema) -> Schema:
+    """One line; it may say more than that, as old clients do."""
+    known = {"type": {"const": type_}, "corr_id": {"type": "string"}, **properties}
+    return {"type": "object", "required": ["type", *required], "properties": known}
 
 
 def _contract() -> Schema:
