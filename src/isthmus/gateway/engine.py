@@ -38,7 +38,6 @@ from ..protocol.messages import (
     AdminAck,
     Answer,
     Attach,
-    Attached,
     Bye,
     ErrorAnswer,
     Hello,
@@ -50,8 +49,6 @@ from ..protocol.messages import (
     Telemetry,
 )
 from ..telemetry import PolicyState
-from ..transport.descriptors import send_with_descriptors
-from ..transport.shm import ShmTransport
 from ..transport.sockets import Listener, peer_of
 from ..transport.stream import StreamTransport
 from . import plain
@@ -65,11 +62,14 @@ from .executor import Executor
 from .housekeeping import Housekeeper
 from .ledger import Answered, Ledger
 from .loading import Loaded, Loader
+from .moving import hand_over, move
 from .plain import JointWatch
 from .register import Register
+from .room import check_room
 from .session import Job, Session
 from .settings import Settings
 from .watch import Watch
+from .wires import Wires
 
 __all__ = ["Engine"]
 
@@ -140,6 +140,7 @@ class Engine:
         self._doorway = Doorway(listeners, self.settings)
         self._errands = Errands()
         self._watch = Watch()
+        self._wires = Wires(self._watch, self._on_session)
         self._loader = loader
         self._joints = JointWatch(self.settings.joints, self.settings.joints_cooldown_ns)
         self._exchange = Exchange(
@@ -261,6 +262,7 @@ class Engine:
         """Take what a session says, until it has asked something or said everything."""
         if self._exchange.moving and session in self._exchange.moving and not session.busy:
             self._exchange.finish(session)
+            self.ledger.changed(session)
         try:
             for _ in range(_TURN):
                 if session.closed or session.busy or session.sending:
@@ -318,31 +320,14 @@ class Engine:
 
     def _check_room(self, hello: Hello | None) -> None:
         former = self._register.former(hello) if hello is not None else None
-        there = [
-            1 if session.arrays is None else session.arrays.num_envs
-            for session in self.sessions
-            if session.admitted and session is not former
-        ]
-        if len(there) >= self.settings.max_sessions:
-            raise RefusedError(
-                f"the gateway has {self.settings.max_sessions} sessions and takes no more",
-                code="too_many_sessions",
-                retryable=True,
-            )
-        wanted, limit = hello.num_envs if hello is not None else 1, self.settings.max_rows
-        if wanted + sum(there) > limit:
-            raise RefusedError(
-                f"num_envs is {wanted} and the other sessions have {sum(there)}: the gateway takes "
-                f"{limit} in all. Ask for fewer, or serve with a larger --max-rows",
-                code="too_large",
-                retryable=wanted <= limit,
-            )
+        others = (each for each in self.sessions if each.admitted and each is not former)
+        check_room(hello.num_envs if hello is not None else 1, others, self.settings)
 
     def _act_on(self, session: Session, message: Message) -> None:
         if isinstance(message, Hello):
             self._greet(session, message)
         elif isinstance(message, Bye):
-            self._end(session)
+            self._end(session, message.reason or "it said goodbye")
         elif isinstance(message, LoadPolicy):
             self._load_policy(session, message)
         elif isinstance(message, Admin) and message.op == "flush_metrics":
@@ -458,17 +443,16 @@ class Engine:
         size = session.protocol.welcome(welcome, session.transport.reserve)
         assert session.policy is not None  # noqa: S101
         session.protocol.bind(session.policy.contract, hello.num_envs)
-        self._welcomed(session)
+        self._welcomed(session, resumed=welcome.resumed)
         self._flush(session, size)
 
-    def _welcomed(self, session: Session) -> None:
+    def _welcomed(self, session: Session, *, resumed: bool = False) -> None:
         session.admitted = True
         self._doorway.newcomers.pop(session, None)
         former = self._register.take_over(session)
         if former is not None and former is not session:
             self._complain(former, ProtocolError("the session connected again", code="superseded"))
-            self._end(former)
-        self.ledger.opened(session)
+        self.ledger.opened(session, resumed=resumed)
         log.info("session %s: %s by %s", session.name, session.peer, session.transport.name)
 
     def _attach(self, newcomer: Session, attach: Attach) -> None:
@@ -477,25 +461,18 @@ class Engine:
         assert isinstance(stream, StreamTransport)  # noqa: S101
         session, segment = self._register.attach(attach, peer_of(stream.socket))
         try:
-            session.protocol.machine.received(Kind.ATTACH)
-            answer = Attached(segment.question_size, segment.answer_size)
-            memory = memoryview(bytearray(4096))
-            size = session.protocol.tell(answer, lambda _: memory)
-            send_with_descriptors(stream.socket, memory[:size], segment.descriptors())
+            hand_over(session, segment, stream)
         except (ConnectionLostError, UpgradeError, ProtocolError):
             segment.close()
             self._end(newcomer)
             raise
-        self._unwatch(newcomer)
+        self._wires.drop(newcomer)
         self._doorway.newcomers.pop(newcomer, None)
         self.sessions.discard(newcomer)
         newcomer.closed = True
-        self._unwatch(session)
-        session.transport.close()
-        session.transport = ShmTransport(
-            stream.detach(), segment, session.protocol.codec.framer, asks=False
-        )
-        self._watch_session(session)
+        self._wires.drop(session)
+        move(session, segment, stream)
+        self._wires.attend(session)
         self.ledger.changed(session)
         log.info("session %s: moved to %s", session.name, session.transport.name)
 
@@ -524,11 +501,11 @@ class Engine:
     def _flush(self, session: Session, size: int) -> None:
         if not session.transport.send(size):
             session.sending = True
-            self._watch_session(session, writing=True)
+            self._wires.attend(session, writing=True)
             return
         if session.paused:
             session.paused = False
-            self._watch_session(session)
+            self._wires.attend(session)
         if session.transport.buffered():
             self._backlog.add(session)
 
@@ -545,7 +522,7 @@ class Engine:
         except ConnectionLostError:
             goes_on = False
         if not goes_on:
-            self._end(session)
+            self._end(session, str(exc))
         elif session.transport.buffered():
             self._backlog.add(session)
 
@@ -568,14 +545,14 @@ class Engine:
         corr_id = codec.corr_id or f"{session.name}-e{number}"
         return error._replace(corr_id=corr_id, seq=codec.seq)
 
-    def _end(self, session: Session) -> None:
+    def _end(self, session: Session, reason: str = "the connection was lost") -> None:
         if session.closed:
             return
         session.closed = True
         self.counters.stale += session.protocol.stale
-        self.ledger.closed(session)
+        self.ledger.closed(session, reason)
         self._register.left(session)
-        self._unwatch(session)
+        self._wires.drop(session)
         self.sessions.discard(session)
         self._doorway.newcomers.pop(session, None)
         self._backlog.discard(session)
@@ -614,7 +591,7 @@ class Engine:
             self._complain(session, ProtocolError(text, code="bad_json"))
             self._end(session)
         elif first is First.SPEAKS:
-            self._watch_session(session)
+            self._wires.attend(session)
             self._read(session)
 
     def _tidy(self) -> None:
@@ -632,18 +609,6 @@ class Engine:
 
     # descriptors --------------------------------------------------------------------------
 
-    def _watch_session(self, session: Session, *, writing: bool = False) -> None:
-        wanted = dict(session.transport.descriptors())
-        if writing:
-            first = next(iter(wanted))
-            wanted[first] = select.EPOLLOUT
-        for descriptor, events in wanted.items():
-            if session.watched.get(descriptor) != events:
-                self._watch.add(descriptor, events, partial(self._on_session, session))
-        for descriptor in session.watched.keys() - wanted.keys():
-            self._watch.remove(descriptor)
-        session.watched = wanted
-
     def _on_session(self, session: Session, events: int) -> None:
         if events & select.EPOLLOUT:
             self._on_writable(session)
@@ -660,7 +625,7 @@ class Engine:
             return
         if done:
             session.sending = False
-            self._watch_session(session)
+            self._wires.attend(session)
             self._read(session)
 
     def _pause_reading(self, session: Session, events: int) -> None:
@@ -672,14 +637,7 @@ class Engine:
             self._end(session)
             return
         session.paused = True
-        for descriptor in session.watched:
-            self._watch.mute(descriptor)
-            session.watched[descriptor] = 0
-
-    def _unwatch(self, session: Session) -> None:
-        for descriptor in session.watched:
-            self._watch.remove(descriptor)
-        session.watched = {}
+        self._wires.mute(session)
 
     def _woken(self, _: int) -> None:
         os.eventfd_read(self._wake)
@@ -695,7 +653,7 @@ class Engine:
                     session.transport.send(bye)
                 except (ConnectionLostError, ProtocolError):
                     pass  # it left first
-            self._end(session)
+            self._end(session, "the gateway is closing")
         self.ledger.end_pass(())
         self._desk.close()
         self._exchange.close()
