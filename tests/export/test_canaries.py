@@ -54,7 +54,12 @@ def _load(path: Path, folder: Path) -> object:
     return load(path)
 
 
-LOADS: dict[str, Way] = {"export": _export, "serve and load_policy": _prepare, "load": _load}
+def _read(path: Path, folder: Path) -> object:
+    """Up to the missing fallback, which comes once all has been read: quicker than to the end."""
+    return export_policy(path, folder / "out.onnx")
+
+
+LOADS: dict[str, Way] = {"export": _read, "serve and load_policy": _prepare, "load": _load}
 
 
 @pytest.mark.parametrize("load_way", LOADS)
