@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,9 @@ NAME = "events.jsonl"
 
 def lines_of(folder: Path, name: str = NAME) -> list[LogLine]:
     """Read a whole log, in which nothing is damaged."""
-    reader = LogReader(folder / name)
-    lines = list(reader.read())
+    with closing(LogReader(folder / name)) as reader:
+        lines = list(reader.read())
     assert reader.damage == []
-    reader.close()
     return lines
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.events.faults import Disk, Faulty, failing, fault
 from tests.events.logs import NAME, check_gaps, events_of, kinds_of, lines_of, missing_of
 from tests.support.waiting import until
 
@@ -18,25 +19,10 @@ from isthmus.events.kinds import complaints
 CAPACITY = 50
 
 
-class Disk:
-    """Has room for some bytes; a write that does not fit is done in part, as a kernel does it."""
-
-    def __init__(self, room: int) -> None:
-        self.room = room
-        self._write = os.write
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        if self.room <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        done = self._write(descriptor, bytes(data)[: self.room])
-        self.room -= done
-        return done
-
-
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk(1 << 40)
-    monkeypatch.setattr("isthmus.events.livefile.os.write", disk.write)
+    monkeypatch.setattr("isthmus.events.livefile.os", Faulty(write=disk.write))
     return disk
 
 
@@ -104,13 +90,12 @@ def test_no_half_line_is_left_on_a_full_disk(tmp_path: Path, log: EventLog, disk
 def test_a_half_line_that_cannot_be_cut_is_mended_later(
     tmp_path: Path, log: EventLog, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     log.start()
     until(lambda: log.stats().written == 1)
     with monkeypatch.context() as patched:
-        patched.setattr("isthmus.events.livefile.os.ftruncate", refused)
+        faulty = Faulty(write=disk.write, ftruncate=failing(errno.EIO))
+        patched.setattr("isthmus.events.livefile.os", faulty)
+        patched.setattr("isthmus.events.recovery.os", faulty)
         disk.room = 20
         emit(log, 0, 1)
         until(lambda: log.stats().failed_writes > 1)
@@ -126,13 +111,13 @@ def test_a_half_line_that_cannot_be_cut_is_mended_later(
 def test_a_sync_that_fails_is_counted_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults = iter([OSError(errno.EIO, os.strerror(errno.EIO))])
+    faults = iter([fault(errno.EIO)])
 
     def fdatasync(_: int) -> None:
-        for fault in faults:
-            raise fault
+        for each in faults:
+            raise each
 
-    monkeypatch.setattr("isthmus.events.livefile.os.fdatasync", fdatasync)
+    monkeypatch.setattr("isthmus.events.livefile.os", Faulty(fdatasync=fdatasync))
     log = EventLog(tmp_path, name=NAME, sync_interval=0.0)
     log.start()
     until(lambda: log.stats().failed_writes == 1)

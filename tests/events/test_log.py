@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.events.faults import Faulty, failing
 from tests.events.logs import (
     NAME,
     check_gaps,
@@ -387,11 +389,8 @@ def test_a_folder_that_turns_unwritable_grows_the_file(
     log = started(made, tmp_path, max_bytes=1000)
     written(log, 1)
 
-    def refused(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
     with monkeypatch.context() as patched:
-        patched.setattr("isthmus.events.files.os.rename", refused)
+        patched.setattr("isthmus.events.files.os", Faulty(rename=failing(errno.EACCES)))
         emit(log, 0, 30)
         written(log, 31)
     emit(log, 30, 60)

@@ -10,13 +10,13 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isthmus.events.gaps import Boot, Gap
-    from isthmus.events.reader import LogLine, LogReader
+    from isthmus.events.reader import Damage, LogLine, LogReader
     from isthmus.events.selecting import Selection
 
 EXIT_MISSING = 1
@@ -54,23 +54,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the events, or what is missing of them."""
-    from isthmus.events.finding import find_log, newest_log
+    from isthmus.errors import EventLogError
+    from isthmus.events.finding import find_log, is_part, newest_log
     from isthmus.events.reader import LogReader
 
     selection = _selection(args)
     path = find_log(args.path) if args.path else newest_log(Path("logs"), Path("runs"))
     if args.gaps:
         return _show_gaps(path, args.json)
-    reader = LogReader(path, needle=selection.needle())
-    lines = _wanted(_lines(reader), selection)
+    if args.follow and is_part(path):
+        raise EventLogError(f"--follow: {path} was put aside and does not grow; name its folder")
+    with closing(LogReader(path, needle=selection.needle())) as reader:
+        _show(reader, selection, args)
+        _warn_of_damage(reader.damage)
+    return 0
+
+
+def pause() -> None:
+    """Let time pass between two looks."""
+    time.sleep(LOOK_AGAIN)
+
+
+def _show(reader: LogReader, selection: Selection, args: argparse.Namespace) -> None:
+    from isthmus.events.finding import read_log
+
+    lines = _wanted(read_log(reader), selection)
     if args.follow and args.since is None:
         lines = iter(deque(lines, LAST))
     _print(lines, args.json)
     while args.follow:
-        time.sleep(LOOK_AGAIN)
+        pause()
         _print(_wanted(reader.read(), selection), args.json)
-    _warn_of_damage(reader)
-    return 0
 
 
 def _selection(args: argparse.Namespace) -> Selection:
@@ -95,12 +109,6 @@ def _selection(args: argparse.Namespace) -> Selection:
     )
 
 
-def _lines(reader: LogReader) -> Iterator[LogLine]:
-    from isthmus.events.finding import is_part
-
-    return reader.read_file(reader.live) if is_part(reader.live) else reader.read()
-
-
 def _wanted(lines: Iterator[LogLine], selection: Selection) -> Iterator[LogLine]:
     return (line for line in lines if selection.wants(line.event))
 
@@ -116,56 +124,22 @@ def _print(lines: Iterator[LogLine], raw: bool) -> None:
     sys.stdout.flush()
 
 
-def _warn_of_damage(reader: LogReader) -> None:
+def _warn_of_damage(damage: Sequence[Damage]) -> None:
     from isthmus.events.showing import harmless
 
-    for path, what in reader.damage:
+    for path, what in damage:
         print(harmless(f"isthmus: {path}: {what}"), file=sys.stderr)
 
 
 def _show_gaps(path: Path, as_json: bool) -> int:
-    from isthmus.events.gaps import Gaps
-    from isthmus.events.reader import LogReader
+    from isthmus.events.report import gap_report
 
-    reader, gaps = LogReader(path), Gaps(path.name)
-    for line in _lines(reader):
-        gaps.see(line.boot, line.seq, line.event)
-    found = [(boot, gaps.of(boot)) for boot in gaps.boots.values()]
+    report = gap_report(path)
     if as_json:
-        print(json.dumps(_facts(found, reader), indent=1))
+        print(json.dumps(report.facts(), indent=1))
     else:
-        for boot, missing in found:
-            print("\n".join(_described_boot(boot, missing)))
-        if not found:
-            print("no numbered event", file=sys.stderr)
-        _warn_of_damage(reader)
-    return EXIT_MISSING if reader.damage or any(missing for _, missing in found) else 0
-
-
-def _described_boot(boot: Boot, missing: list[Gap]) -> Iterator[str]:
-    from isthmus.events.showing import harmless, when
-
-    end = "ended in order" if boot.closed else "no end: killed, or still writing"
-    lost = sum(gap.events for gap in missing)
-    yield (
-        f"{boot.token}  since {when(boot.since)}  {boot.lines} events, the last is number "
-        f"{boot.last}; {end}; {lost} missing"
-    )
-    for gap in missing:
-        yield harmless(f"  {gap.first} to {gap.last} ({gap.events}): {gap.why}")
-
-
-def _facts(found: list[tuple[Boot, list[Gap]]], reader: LogReader) -> dict[str, Any]:
-    boots = [
-        {
-            "boot": boot.token, "since": boot.since, "events": boot.lines, "last_seq": boot.last,
-            "closed": boot.closed,
-            "missing": [
-                {"first_seq": gap.first, "last_seq": gap.last, "count": gap.events, "why": gap.why}
-                for gap in missing
-            ],
-        }
-        for boot, missing in found
-    ]  # fmt: skip
-    damage = [{"file": str(path), "what": what} for path, what in reader.damage]
-    return {"boots": boots, "damage": damage, "unfinished_bytes": reader.unfinished()}
+        print("".join(f"{line}\n" for line in report.lines()), end="")
+        if not report.found:
+            print("isthmus: no event here has a number", file=sys.stderr)
+        _warn_of_damage(report.damage)
+    return 0 if report.is_whole() else EXIT_MISSING

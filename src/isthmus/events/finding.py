@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import EventLogError
 from .log import DEFAULT_NAME
+from .reader import LogLine, LogReader
 
-__all__ = ["find_log", "is_part", "newest_log"]
+__all__ = ["find_log", "is_part", "log_name", "newest_log", "read_log"]
 
 _PART = re.compile(r"(?P<name>.+)\.\d{8}T\d{6}Z(?:-\d+)?(?:\.gz)?")
 _SUFFIX = ".jsonl"
@@ -17,6 +19,21 @@ _SUFFIX = ".jsonl"
 def is_part(path: Path) -> bool:
     """Tell whether a name is that of a file that was put aside."""
     return _PART.fullmatch(path.name) is not None
+
+
+def log_name(path: Path) -> str:
+    """Name the log that a file belongs to: its own name, or what a part was called before."""
+    part = _PART.fullmatch(path.name)
+    return part["name"] if part else path.name
+
+
+def read_log(reader: LogReader) -> Iterator[LogLine]:
+    """Read what `find_log` found: a whole log, or the one part that was named.
+
+    Raises:
+        EventLogError: it cannot be read.
+    """
+    return reader.read_file(reader.live) if is_part(reader.live) else reader.read()
 
 
 def find_log(path: Path) -> Path:
@@ -80,8 +97,7 @@ def _names_of(folder: Path) -> set[str]:
         return set()
     names = set()
     for path in folder.iterdir():
-        part = _PART.fullmatch(path.name)
-        name = part["name"] if part else path.name
+        name = log_name(path)
         if name.endswith(_SUFFIX) and not name.startswith("."):
             names.add(name)
     return names
