@@ -16,9 +16,10 @@ import pytest
 
 from isthmus.control import web
 from isthmus.control.request import MAX_HEAD, TEXT, Request, Response
-from isthmus.control.server import PAGES, ControlServer
+from isthmus.control.server import FRESH_S, PAGES, ControlServer
 from isthmus.control.web import MAX_CONNECTIONS, Web
 from isthmus.errors import AddressError, Error, TransportError
+from isthmus.telemetry import Snapshot
 from isthmus.transport import parse
 from isthmus.transport.sockets import Listener, listen
 
@@ -93,6 +94,22 @@ def test_metrics_come_in_the_format_asked_for(server: ControlServer) -> None:
     asked = get(server, "/metrics?x=y", Accept="application/openmetrics-text;version=1.0.0")
     assert asked.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert body(asked).endswith("# EOF\n")
+
+
+def test_who_asks_without_end_gets_the_same_page_for_a_moment() -> None:
+    clock, taken = Clock(), 0
+
+    def snapshot() -> Snapshot:
+        nonlocal taken
+        taken += 1
+        return busy(counters={"observations": taken})
+
+    with closing(ControlServer("127.0.0.1:0", snapshot, clock=clock)) as server:
+        pages = [body(get(server, "/metrics")) for _ in range(50)]
+        assert len(set(pages)) == taken == 1
+        assert body(get(server, "/metrics", Accept="application/openmetrics-text")) not in pages
+        clock.now += FRESH_S
+        assert "isthmus_observations_total 3.0\n" in body(get(server, "/metrics"))
 
 
 def test_labels_are_on_where_they_were_asked_for() -> None:

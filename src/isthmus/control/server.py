@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from typing import Any
 
 from ..errors import AddressError
@@ -28,6 +29,9 @@ PAGES: dict[str, str] = {
 }
 """Path -> what is there."""
 
+FRESH_S = 0.2
+"""Seconds for which a page of metrics is shown again, so that who asks without end costs little."""
+
 
 class ControlServer:
     """Answers `PAGES` over HTTP on this machine, until `close`.
@@ -46,18 +50,20 @@ class ControlServer:
         health: Check = well,
         readiness: Check | None = None,
         alerts: Callable[[], Iterable[Mapping[str, Any]]] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Listen, and start answering.
 
         Args:
             address: `HOST:PORT`; port 0 lets the system choose.
-            snapshot: taken at each request; called in the server's thread.
+            snapshot: what to tell of, at most every `FRESH_S`; called in the server's thread.
             instance_id: which gateway this is.
             labels: True adds `instance_id` and `policy_kind` to every metric.
             health: for `/healthz`.
             readiness: for `/readyz`; None looks for a policy in the snapshot.
             alerts: rows of `/alerts`, as `alerts.alerts_page` has them; None shows what the
                 snapshot knows.
+            clock: seconds, monotonic.
 
         Raises:
             AddressError: not loopback, in use, or no address at all.
@@ -70,6 +76,8 @@ class ControlServer:
         self._instance_id = instance_id
         self._labels = labels
         self._alerts = alerts
+        self._clock = clock
+        self._shown: tuple[str, float, Response] | None = None
         self._pages: dict[str, Callable[[Request], Response]] = {
             "/": _list,
             "/metrics": self._metrics,
@@ -92,11 +100,17 @@ class ControlServer:
         return page(request)
 
     def _metrics(self, request: Request) -> Response:
+        accept, now = request.headers.get("accept", ""), self._clock()
+        if self._shown is not None:
+            asked, until, response = self._shown
+            if asked == accept and now < until:
+                return response
         content_type, body = self._expose(
-            self._snapshot(), request.headers.get("accept", ""),
-            instance_id=self._instance_id, labels=self._labels,
-        )  # fmt: skip
-        return Response(200, body, content_type)
+            self._snapshot(), accept, instance_id=self._instance_id, labels=self._labels
+        )
+        response = Response(200, body, content_type)
+        self._shown = accept, now + FRESH_S, response
+        return response
 
     def _serves(self) -> str:
         return "" if self._snapshot().policies else "no policy is served; load one"
