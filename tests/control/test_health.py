@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.control.health import engine_health, well
+from isthmus.control.health import engine_health, engine_readiness, well
 
 BEGAN_NS = 10_000_000_000
 
@@ -31,3 +31,13 @@ def test_the_fault_says_how_long_and_what_to_do() -> None:
 
 def test_without_a_check_nothing_is_wrong() -> None:
     assert well() == ""
+
+
+def test_ready_is_who_serves_a_policy_and_takes_connections_in() -> None:
+    served, accepting = 0, True
+    check = engine_readiness(lambda: served, lambda: accepting)
+    assert "no policy" in check()
+    served = 1
+    assert check() == ""
+    accepting = False
+    assert "no descriptor" in check()

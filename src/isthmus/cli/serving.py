@@ -18,7 +18,7 @@ from typing import Any
 from isthmus import __version__
 from isthmus.bench.kept import kept
 from isthmus.contract import Contract
-from isthmus.control.health import engine_health
+from isthmus.control.health import engine_health, engine_readiness
 from isthmus.control.server import ControlServer
 from isthmus.control.textfile import Textfile
 from isthmus.events import EventLog, new_event
@@ -150,6 +150,7 @@ class Surroundings:
                 instance_id=self._instance_id,
                 labels=args.prometheus_enable_labels,
                 health=engine_health(lambda: engine.busy_since_ns),
+                readiness=engine_readiness(lambda: len(engine.policies), lambda: engine.accepting),
                 alerts=None if self.housekeeper is None else self.housekeeper.alerts_report,
             )
             self._open.callback(server.close)

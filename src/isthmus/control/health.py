@@ -1,11 +1,11 @@
-"""Whether an engine still turns."""
+"""Whether an engine still turns, and whether it can be asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic_ns
 
-__all__ = ["Check", "engine_health", "well"]
+__all__ = ["Check", "engine_health", "engine_readiness", "well"]
 
 Check = Callable[[], str]
 """What it returns is empty if all is well, else one line that says what is not."""
@@ -42,5 +42,26 @@ def engine_health(
             f"the engine has been in one pass for {busy_s:.1f} s, expected at most {limit_s:g} s; "
             "a policy that hangs is the usual reason: see its log, restart the gateway"
         )
+
+    return check
+
+
+def engine_readiness(policies: Callable[[], int], accepting: Callable[[], bool]) -> Check:
+    """A check that fails while whoever comes now could not be served.
+
+    Args:
+        policies: how many are served.
+        accepting: False while connections are not taken in.
+    """
+
+    def check() -> str:
+        if not policies():
+            return "no policy is served; load one"
+        if not accepting():
+            return (
+                "no connection is taken in, because the process has no descriptor left; "
+                "raise its limit (ulimit -n), or lower --max-sessions"
+            )
+        return ""
 
     return check

@@ -24,7 +24,7 @@ __all__ = ["PAGES", "ControlServer"]
 PAGES: dict[str, str] = {
     "/metrics": "metrics for Prometheus; OpenMetrics if asked for",
     "/healthz": "200 while the gateway's engine turns, else 503 and why not",
-    "/readyz": "200 while a policy is served, else 503 and why not",
+    "/readyz": "200 while it serves a policy and takes connections in, else 503 and why not",
     "/alerts": "JSON: every alert, whether it is active, since when, and what to do",
 }
 """Path -> what is there."""
