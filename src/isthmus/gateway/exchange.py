@@ -102,6 +102,7 @@ class Exchange:
             if session.busy:
                 self.moving[session] = arrays
             else:
+                self.moving.pop(session, None)  # it has not been read since the exchange before
                 self._dress(session, arrays)
 
     def finish(self, session: Session) -> None:
