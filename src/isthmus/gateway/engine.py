@@ -17,15 +17,13 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 
 from ..errors import (
     ConnectionLostError,
-    Error,
     InferenceError,
-    PolicyLoadError,
     ProtocolError,
     RefusedError,
     TransportError,
@@ -35,7 +33,6 @@ from ..policy.base import Policy
 from ..protocol import JsonCodec
 from ..protocol.messages import (
     Admin,
-    AdminAck,
     Answer,
     Attach,
     Bye,
@@ -43,12 +40,10 @@ from ..protocol.messages import (
     Hello,
     Kind,
     LoadPolicy,
-    LoadPolicyAck,
     Message,
     Observation,
     Telemetry,
 )
-from ..telemetry import PolicyState
 from ..transport.sockets import Listener, peer_of
 from ..transport.stream import StreamTransport
 from . import plain
@@ -61,10 +56,11 @@ from .exchange import Exchange
 from .executor import Executor
 from .housekeeping import Housekeeper
 from .ledger import Answered, Ledger
-from .loading import Loaded, Loader
+from .loading import Loader
 from .moving import hand_over, move
 from .plain import JointWatch
 from .register import Register
+from .requests import Requests
 from .room import check_room
 from .session import Job, Session
 from .settings import Settings
@@ -89,7 +85,6 @@ class Engine:
     Attributes:
         ledger: is told what happens.
         counters: what happened; only to be looked at.
-        housekeeper: keeps the reports up to date; None if nobody does.
         busy_since_ns: the monotonic instant at which the pass at hand began; 0 while it waits.
         sessions: who is connected now.
     """
@@ -124,7 +119,6 @@ class Engine:
         self.ledger = ledger if ledger is not None else Ledger()
         self.counters = self.ledger.counters
         self.busy_since_ns = 0
-        self.housekeeper = housekeeper
         self.sessions: set[Session] = set()
         self._upgrade_at = upgrade_at
         infer_ns = {name: measure(policy) for name, policy in policies.items()}
@@ -141,7 +135,6 @@ class Engine:
         self._errands = Errands()
         self._watch = Watch()
         self._wires = Wires(self._watch, self._on_session)
-        self._loader = loader
         self._joints = JointWatch(self.settings.joints, self.settings.joints_cooldown_ns)
         self._exchange = Exchange(
             self._desk,
@@ -149,6 +142,17 @@ class Engine:
             self._watch,
             collect=_collect,
             settings=self.settings,
+        )
+        self._requests = Requests(
+            self._errands,
+            self._exchange,
+            self.ledger,
+            register=self._register,
+            desk=self._desk,
+            sessions=self.sessions,
+            deadline_ns=self._answers.deadline_ns,
+            loader=loader,
+            housekeeper=housekeeper,
         )
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
@@ -162,16 +166,8 @@ class Engine:
             self._watch.add(bell, _READ, partial(_collect, executor))
         self._watch.add(self._errands.descriptor(), _READ, self._errand_done)
         self._accept_again()
-        self._tell_policies()
+        self._requests.tell_policies()
         self.ledger.end_pass(())
-
-    def _tell_policies(self) -> None:
-        self.ledger.serving(
-            [
-                PolicyState(policy.name, policy.kind, policy.digest, self._desk.kinds[name])
-                for name, policy in self._register.policies.items()
-            ]
-        )
 
     @property
     def policies(self) -> dict[str, Policy]:
@@ -182,6 +178,11 @@ class Engine:
     def executors(self) -> dict[str, str]:
         """Policy name -> `inline` or `thread`."""
         return dict(self._desk.kinds)
+
+    @property
+    def accepting(self) -> bool:
+        """False while no connection is taken in, for want of descriptors. From any thread."""
+        return self._doorway.accepting
 
     # the loop -----------------------------------------------------------------------------
 
@@ -329,67 +330,17 @@ class Engine:
         elif isinstance(message, Bye):
             self._end(session, message.reason or "it said goodbye")
         elif isinstance(message, LoadPolicy):
-            self._load_policy(session, message)
+            self._reply(session, self._requests.load_policy(session, message))
         elif isinstance(message, Admin) and message.op == "flush_metrics":
-            self._flush_metrics(session, message)
+            self._reply(session, self._requests.flush_metrics(session, message))
         elif isinstance(message, Telemetry):
             self.ledger.told(session, message.data)
         else:
             self._send(session, self._answers.control(session, message))
 
-    # policies that come while serving ------------------------------------------------------
-
-    def _load_policy(self, session: Session, message: LoadPolicy) -> None:
-        """Load what a client names, beside the engine; its question stays open until then."""
-        loader = self._loader
-        if loader is None:
-            self._send(session, self._load_failed(message, _NO_LOADER))
-            return
-
-        def load() -> Callable[[], Answer]:
-            try:
-                loaded = loader.fetch(message.path, local=session.local)
-            except Error as exc:
-                return partial(self._load_failed, message, str(exc))
-            return partial(self._serve_instead, message, loaded)
-
-        self._errands.run(session, load)
-
-    def _serve_instead(self, message: LoadPolicy, loaded: Loaded) -> Answer:
-        """Serve what was loaded, or leave everything as it is."""
-        policy = loaded.policy
-        deadline_ns = self._answers.deadline_ns(policy.contract)
-        try:
-            self._exchange.replace(loaded, self.sessions, deadline_ns)
-        except PolicyLoadError as exc:
-            policy.close()
-            return self._load_failed(message, str(exc))
-        log.info("policy %s (%s) answers from now on", policy.name, policy.kind)
-        self._tell_policies()
-        for session in self.sessions:
-            self.ledger.changed(session)
-        self.ledger.policy_loaded(message.path, policy.kind, policy.name, message.corr_id)
-        return LoadPolicyAck(message.path, policy.kind, corr_id=message.corr_id)
-
-    def _load_failed(self, message: LoadPolicy, why: str) -> Answer:
-        log.warning("load_policy %s: %s", message.path[:200], why)
-        self.ledger.policy_load_failed(message.path, why, message.corr_id)
-        return ErrorAnswer("load_failed", why, corr_id=message.corr_id)
-
-    def _flush_metrics(self, session: Session, message: Admin) -> None:
-        """Bring the reports up to date, beside the engine: they are files on a disk."""
-        keeper = self.housekeeper
-        if keeper is None:
-            now = AdminAck(message.op, _NO_REPORTS, wall_ns=time_ns(), corr_id=message.corr_id)
-            self._send(session, now)
-            return
-
-        def flush() -> Callable[[], Answer]:
-            snapshot = keeper.flush()
-            done = AdminAck(message.op, wall_ns=snapshot.wall_ns, corr_id=message.corr_id)
-            return lambda: done
-
-        self._errands.run(session, flush)
+    def _reply(self, session: Session, answer: Answer | None) -> None:
+        if answer is not None:  # else an errand brings it
+            self._send(session, answer)
 
     def _errand_done(self, _: int) -> None:
         self._brought = True  # finished once this pass's questions are out of the engine's hands
@@ -666,15 +617,6 @@ class Engine:
 def _socket_of(session: Session) -> socket.socket:
     assert isinstance(session.transport, StreamTransport)  # noqa: S101
     return session.transport.socket
-
-
-_NO_LOADER = (
-    "this gateway loads no policy while it serves; start it with --policy-dir DIR, or with "
-    "--allow-load-path"
-)
-
-
-_NO_REPORTS = {"flushed": False, "detail": "this gateway writes no reports; name --log-dir DIR"}
 
 
 def _collect(executor: Executor, _: int) -> None:
