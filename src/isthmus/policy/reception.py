@@ -34,7 +34,14 @@ def find_policy(policies: Mapping[str, Policy], name: str) -> Policy:
     """
     if name in policies:
         return policies[name]
-    known = ", ".join(policies) or "none"
+    known = ", ".join(policies)
+    if not policies:
+        raise RefusedError(
+            "no policy is loaded; load one with load_policy, or "
+            "serve with a MODEL",
+            code="policy_unavailable",
+            retryable=True,
+        )
     if name:
         raise RefusedError(
             f"no policy is called {name!r}; the gateway serves {known}", code="policy_unavailable"
