@@ -195,7 +195,19 @@ class Answers:
 
 
 def _is_degraded(session: Session) -> bool:
-    """True while a plain client misses too often; see `Ledger`."""
+    """True while a plain client misses too often (`--degrade-mode-ratio R`).
+
+    It begins once more than R of the session's recent steps (at least 20, the last 200 at most)
+    were misses, and ends when that share has fallen to R/2. Meanwhile every answer has the
+    fallback's numbers, also where the policy answered in time; its observations are still inferred,
+    or the share could never fall. For the guard each of them is a step without an action, so a
+    real robot that it has stopped stays stopped until it is rearmed.
+
+    This is what the first system did, and no good protection: the robot has followed misses for
+    many steps before it begins, and good actions are thrown away for many steps before it ends. A
+    link has something better, the ladder, which reacts to the first miss and by rule; links are
+    therefore never degraded here.
+    """
     return session.watchdog is not None and session.watchdog.degraded
 
 
