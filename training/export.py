@@ -9,41 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
 from reach_vec_env import INPUT_FIELDS, REACH_JOINTS, action_scale, observation_scale
 from stable_baselines3 import PPO
 
+from isthmus.export.graph import build
+from isthmus.export.network import Activate, Bound, Linear, Network
 from isthmus.sim.mujoco import contract
 
 PARITY = 1e-5
 """The largest difference from Stable-Baselines3's own answer that an export may have."""
 
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-
-class _Actor(torch.nn.Module):
-    """Observation in physical units -> mean action of every joint, before the clip."""
-
-    def __init__(self, layers: Layers) -> None:
-        super().__init__()
-        modules: list[torch.nn.Module] = []
-        for weight, bias in layers:
-            linear = torch.nn.Linear(*weight.shape)
-            linear.weight.data = torch.from_numpy(weight.T.copy())
-            linear.bias.data = torch.from_numpy(bias.copy())
-            modules += [linear, torch.nn.Tanh()]
-        self.net = torch.nn.Sequential(*modules[:-1])
-
-    def forward(self, obs: torch.Tensor) -> torch.Tensor:
-        return torch.clamp(self.net(obs), -1.0, 1.0)
 
 
 def layers_of(model: PPO) -> Layers:
@@ -89,7 +72,7 @@ def export(model: PPO, path: Path, provenance: dict[str, Any]) -> float:
         f"{kind}{i}": a for i, pair in enumerate(layers) for kind, a in zip("wb", pair, strict=True)
     }
     np.savez(npz, **arrays)  # type: ignore[arg-type]
-    _write_onnx(layers, path)
+    path.write_bytes(build(_network(layers)))
     difference = _parity(model, path, npz)
     if difference > PARITY:
         raise RuntimeError(f"export differs by {difference:.1e}; at most {PARITY:.0e} is allowed")
@@ -97,21 +80,13 @@ def export(model: PPO, path: Path, provenance: dict[str, Any]) -> float:
     return difference
 
 
-def _write_onnx(layers: Layers, path: Path) -> None:
-    example = torch.zeros(2, len(observation_scale()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            _Actor(layers).eval(),
-            (example,),
-            str(path),
-            input_names=["obs"],
-            output_names=["action"],
-            dynamic_axes={"obs": {0: "batch"}, "action": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,  # the newer exporter fixes the batch size of this graph
-        )
-    onnx.checker.check_model(onnx.load(str(path)))
+def _network(layers: Layers) -> Network:
+    """Observation in physical units -> action of every joint in -1..1."""
+    hidden = [step for pair in layers for step in (Linear(*pair), Activate("tanh"))][:-1]
+    (weight, _), (_, bias) = layers[0], layers[-1]
+    return Network(
+        len(weight), len(bias), (*hidden, Bound(-np.ones_like(bias), np.ones_like(bias)))
+    )
 
 
 def _parity(model: PPO, path: Path, npz: Path) -> float:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from export import export
 from numpy.typing import NDArray
 from reach_vec_env import FIELD_SCALES, INPUT_FIELDS, ReachVecEnv, action_scale
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
+from export import export
 from isthmus.sim.mujoco import ENV_ID, contract, evaluate
 
 # What the run is made of; every entry goes into the manifest.
