@@ -20,6 +20,7 @@ PUBLIC = [
     "__version__",
     "connect",
     "errors",
+    "randomization_hash",
 ]
 
 

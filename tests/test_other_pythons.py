@@ -11,7 +11,13 @@ import pytest
 from isthmus.runtimes import Environment
 
 # These need a library that the simulator's side does not have.
-NEED_MORE = ("isthmus.sim.", "isthmus.env.", "isthmus.policy.onnx")
+NEED_MORE = (
+    "isthmus.sim.",
+    "isthmus.env.",
+    "isthmus.policy.onnx",
+    "isthmus.control.exposition",
+    "isthmus.export.graph",
+)
 
 IMPORT_ALL = """
 import importlib, json, sys

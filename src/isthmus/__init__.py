@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from isthmus.client import Link, Rate, connect
     from isthmus.contract import ActionField, Contract, Field, Limits
     from isthmus.errors import Error
+    from isthmus.provenance import randomization_hash
 
 __version__ = VERSION
 
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "randomization_hash",
 ]
 
 # Public name -> the module that defines it.
@@ -50,6 +52,7 @@ _HOME = {
     "Link": "isthmus.client",
     "Rate": "isthmus.client",
     "connect": "isthmus.client",
+    "randomization_hash": "isthmus.provenance",
 }
 
 

@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus drift`."""
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("--file", default=f"logs/{NAME}", metavar="FILE",
-        help=f"the log, or the folder it is in; default logs/{NAME}")  # fmt: skip
+    add("log", nargs="?", metavar="LOG", help=f"the log, or its folder; default logs/{NAME}")
+    add("--file", metavar="LOG", help="the same, as the first tool had it")
     add("--cluster-gap", type=float, default=30.0, metavar="S",
         help="seconds without a mismatch that part two clusters; default 30")  # fmt: skip
     add("--top", type=int, default=10, metavar="N",
@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
     for option in WRITERS:
         if getattr(args, option) != "-":
             check_writable(option, getattr(args, option))
-    report = analyse(read_log(args.file), cluster_gap=args.cluster_gap)
+    if args.log is not None and args.file is not None:
+        raise Error("expected one log, got LOG and --file; leave one out")
+    log = args.log or args.file or f"logs/{NAME}"
+    report = analyse(read_log(log), cluster_gap=args.cluster_gap)
     for note in report.log.notes:
         print(f"isthmus: {note}", file=sys.stderr)
     for option, write in WRITERS.items():
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet and not printed:
         print(*describe(report, args.top), sep="\n")
     if report.log.lines and not report.total and not report.log.own:
-        print(f"isthmus: {args.file}: no line is a hash mismatch; is it another log?",
+        print(f"isthmus: {log}: no line is a hash mismatch; is it another log?",
             file=sys.stderr)  # fmt: skip
         return EXIT_NOTHING
     return 0
