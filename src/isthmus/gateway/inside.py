@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..contract import ActionField, Contract
+from ..contract import ActionField, Contract, Limits
 from ..safety.bounds import Bounds, bounds_of
 
 __all__ = ["Inside", "as_measured"]
@@ -42,7 +42,7 @@ class Inside:
         """Find the deltas that have limits."""
         self._dt = contract.control_dt
         self._fields = [
-            (field, bounds_of(field, contract.limits[field.name], 1))
+            (field, *_declared(field, contract.limits[field.name]))
             for field in contract.action
             if _is_bounded(contract, field)
         ]
@@ -57,31 +57,37 @@ class Inside:
             observation: what it answers, likewise.
         """
         kept = dict(action)
-        for field, bounds in self._fields:
+        for field, low, high, bounds in self._fields:
             measured = observation[field.measured_position].astype(np.float64).ravel()
             delta = action[field.name]
-            found = self._delta(delta.ravel().astype(np.float64), measured, bounds)
-            if found is not None:
+            asked = delta.ravel().astype(np.float64)
+            outside = (measured + asked < low) | (measured + asked > high)
+            outside &= (measured >= bounds.reject_low) & (measured <= bounds.reject_high)
+            if outside.any():
+                found = np.where(outside, self._back(asked, measured, bounds), asked)
                 kept[field.name] = found.astype(delta.dtype).reshape(delta.shape)
         return kept
 
-    def _delta(self, delta: Array, measured: Array, bounds: Bounds) -> Array | None:
-        target = measured + delta
-        outside = (target < bounds.low) | (target > bounds.high)
-        outside &= (measured >= bounds.reject_low) & (measured <= bounds.reject_high)
-        if not outside.any():
-            return None
+    def _back(self, delta: Array, measured: Array, bounds: Bounds) -> Array:
+        """Deltas whose targets lie inside, or as near as the joints' rates allow."""
         # Rounding to the field's dtype, here and when the client adds, must not carry it across.
         slack = bounds.epsilon * (np.abs(measured) + np.abs(delta)) + bounds.tiny
         middle = bounds.low / 2 + bounds.high / 2
         low = np.minimum(bounds.low + slack, np.maximum(bounds.low, middle))
         high = np.maximum(bounds.high - slack, np.minimum(bounds.high, middle))
-        back = np.clip(target, low, high) - measured
+        back: Array = np.clip(measured + delta, low, high) - measured
         if bounds.slope is not None:
             most = bounds.slope * self._dt
             back = np.clip(back, -most, most)
-        result: Array = np.where(outside, back, delta)
-        return result
+        return back
+
+
+def _declared(field: ActionField, limits: Limits) -> tuple[Array, Array, Bounds]:
+    """The limits as they were written, per value, and as they are kept: rounded inward."""
+    repeat = field.width // field.last
+    low = limits.low if limits.low is not None else (-np.inf,) * field.last
+    high = limits.high if limits.high is not None else (np.inf,) * field.last
+    return np.tile(low, repeat), np.tile(high, repeat), bounds_of(field, limits, 1)
 
 
 def _is_bounded(contract: Contract, field: ActionField) -> bool:
