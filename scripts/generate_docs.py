@@ -12,6 +12,7 @@ from pathlib import Path
 
 from api_page import api_page
 from manifest_page import manifest_page
+from observability_page import observability_page
 from protocol_page import protocol_page
 from troubleshooting_page import troubleshooting_page
 
@@ -94,6 +95,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/API.md": api_page,
     "docs/MANIFEST.md": manifest_page,
+    "docs/OBSERVABILITY.md": observability_page,
     "docs/PROTOCOL.md": protocol_page,
     "docs/TROUBLESHOOTING.md": troubleshooting_page,
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..telemetry import GATEWAY_STAGES, LogHistogram, Snapshot
 
-__all__ = ["MetricsFile", "to_dict"]
+__all__ = ["FIELDS", "MetricsFile", "to_dict"]
 
 FORMAT = 1
 """Of what stands under `isthmus`; a key that goes or changes its meaning makes it another one."""
@@ -35,6 +35,52 @@ FIRST_COUNTERS: tuple[str, ...] = (
 """Counters that the first system had; `deadline_miss_rate` and `consec_deadline_miss` go along."""
 
 FIRST_ALERTS: tuple[str, ...] = ("latency_p95", "deadline_miss_rate")
+
+FIELDS: dict[str, str] = {
+    "policy_latency_ms.FIGURE": "time in the gateway since the start, ms; `count` of observations",
+    "recent_latency_ms.window": "observations in the recent window, at most 200",
+    "recent_latency_ms.FIGURE": "the same time, of the recent window, exact, ms",
+    "counters.deadline_miss": "observations answered with a miss or its fallback",
+    "counters.deadline_miss_rate": "their share of all observations since the start, 0 to 1",
+    "counters.consec_deadline_miss": "most misses in a row, now, of the sessions",
+    "counters.rand_hash_mismatch": "observations whose randomization was not the expected one",
+    "counters.joint_limit_violation": "answers to plain clients that a joint limit changed",
+    "counters.joint_spec_mismatch": "observations with another number of joints than specified",
+    "counters.deadline_escalation_events": "runs of misses that reached the threshold",
+    "counters.degrade_zeroed": "actions replaced because too many deadlines were missed",
+    "severity.latency_p95": "of this alert, now: 0 none, 1 WARN, 2 CRIT",
+    "severity.deadline_miss_rate": "the same",
+    "updated_ts": "when these figures were read, s since 1970",
+    "isthmus.format": "number of the form of what follows here",
+    "isthmus.started_ts": "when the gateway started, s since 1970",
+    "isthmus.stages_ms.STAGE.run.FIGURE": "of a stage since the start, within 1 %, ms",
+    "isthmus.stages_ms.STAGE.recent.FIGURE": "of its last 200 observations, exact, ms",
+    "isthmus.stages_ms.STAGE.lately.FIGURE": "of its observations of the last `lately_s`, ms",
+    "isthmus.stages_ms.STAGE.ema": "exponential moving average, ms",
+    "isthmus.lately_s": "length of that window, s",
+    "isthmus.round_trip_ms.FIGURE": "round trips as the links measured them, ms",
+    "isthmus.wire_ms.FIGURE": "the same, less what the gateway took of them, ms",
+    "isthmus.counters.COUNTER": "every counter, total since the start",
+    "isthmus.outcomes.OUTCOME": "observations answered with policy, miss, fallback or error",
+    "isthmus.error_codes.CODE": "error answers and refusals of that code",
+    "isthmus.levels_s.LEVEL": "seconds that links say they spent at that level of the ladder",
+    "isthmus.alerts.ALERT": "severity of each alert, now",
+    "isthmus.readings.READING": "what the alerts look at; null where there is nothing to judge",
+    "isthmus.policies[].name": "of each policy that is served",
+    "isthmus.policies[].kind": "what it is: onnx, numpy, callable, dummy_zero...",
+    "isthmus.policies[].digest": "SHA-256 of its file or of its name",
+    "isthmus.policies[].executor": "who runs it: inline or thread",
+    "isthmus.sessions[].name": "of each session that is connected",
+    "isthmus.sessions[].peer": "who it is",
+    "isthmus.sessions[].transport": "shm, unix or tcp",
+    "isthmus.sessions[].codec": "binary or json",
+    "isthmus.sessions[].policy": "who answers it",
+    "isthmus.sessions[].num_envs": "its rows",
+    "isthmus.sessions[].counters.COUNT": "its steps, misses, consecutive misses and escalations",
+    "isthmus.sessions[].miss_rate": "misses among its steps, 0 to 1",
+}
+"""Field -> meaning, in the order of the file. A word in capitals stands for each member of a set;
+FIGURE for count, mean, std, min, max, p50, p90, p95, p99 and p99.9, as far as they are given."""
 
 
 class MetricsFile:
