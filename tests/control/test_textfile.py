@@ -12,6 +12,7 @@ from isthmus.control.families import constant_labels, families
 from isthmus.control.first_system import FIRST_SYSTEM
 from isthmus.control.metrics import METRICS
 from isthmus.control.textfile import Textfile
+from isthmus.gateway.metrics_file import to_dict
 from isthmus.telemetry import Snapshot
 
 from .promtool import LINT, needs_promtool, promtool
@@ -79,6 +80,19 @@ def test_and_the_first_systems_values(tmp_path: Path) -> None:
     assert found["gateway_rand_hash_mismatch"] == snapshot.counters["rand_hash_mismatch"]
     assert found["gateway_severity_latency_p95"] == 1
     assert found["gateway_severity_deadline_miss_rate"] == 2
+
+
+@pytest.mark.parametrize("snapshot", [idle(), busy()], ids=["idle", "busy"])
+def test_it_says_the_same_as_ipc_metrics_json(tmp_path: Path, snapshot: Snapshot) -> None:
+    file = to_dict(snapshot)
+    wanted = {
+        **{f"gateway_policy_latency_ms_{k}": v for k, v in file["policy_latency_ms"].items()},
+        **{f"gateway_recent_latency_ms_{k}": v for k, v in file["recent_latency_ms"].items()},
+        **{f"gateway_{k}": v for k, v in file["counters"].items()},
+        **{f"gateway_severity_{k}": v for k, v in file["severity"].items()},
+    }
+    found = values(written(tmp_path / "a.prom", snapshot))
+    assert {name: wanted[name] for name in NAMES} == {name: found[name] for name in NAMES}
 
 
 def test_counters_are_typed_as_such_and_named_as_ever(tmp_path: Path) -> None:

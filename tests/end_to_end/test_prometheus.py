@@ -58,6 +58,10 @@ NOBODY = "127.0.0.1:1"
 """A target that is not there."""
 
 
+# Whatever proxy this machine has: 127.0.0.1 is asked itself.
+fetch = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
 class Prometheus:
     """A server in a process of its own, on a port that was free a moment ago."""
 
@@ -93,7 +97,7 @@ class Prometheus:
         if self.process.poll() is not None:
             return "ended"  # somebody else took the port
         try:
-            urllib.request.urlopen(f"{self.url}/-/ready", timeout=LAST_RESORT).close()
+            fetch(f"{self.url}/-/ready", timeout=LAST_RESORT).close()
         except (urllib.error.URLError, ConnectionError):
             return ""
         return "ready"
@@ -102,7 +106,7 @@ class Prometheus:
         """What its HTTP API answers."""
         url = f"{self.url}/api/v1/{path}?{urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=LAST_RESORT) as response:
+            with fetch(url, timeout=LAST_RESORT) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as exc:
             raise AssertionError(f"{parameters}: {exc.read().decode()}") from exc
@@ -152,7 +156,7 @@ class Stack:
 
     def page(self, path: str) -> bytes:
         """A page of the gateway."""
-        with urllib.request.urlopen(self.gateway.http + path, timeout=LAST_RESORT) as response:
+        with fetch(self.gateway.http + path, timeout=LAST_RESORT) as response:
             found: bytes = response.read()
             return found
 
