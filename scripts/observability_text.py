@@ -254,8 +254,9 @@ The gateway's time for one question, in its order. `wire` is what is left of a l
 <<stages>>
 
 Each stage has a histogram whose buckets are at most 1 % wide, over the whole run; the exact last
-200 and the last minute beside it; and a moving average in which a new step counts 0.1. Links report their own round trips once a
-second, so the gateway knows what the simulator feels, and not only what it measures itself.
+200 and the last minute beside it; and a moving average in which a new step counts 0.1. Links report
+their own round trips once a second, so the gateway knows what the simulator feels, and not only
+what it measures itself.
 """,
     """\
 ## ipc_metrics.json
