@@ -123,7 +123,8 @@ class Link:
         self._busy = self._leaving = False
         self._stale = 0
         now = monotonic_ns()
-        self._reporter = Reporter(now)
+        # A policy in this very process has no gateway that could be told anything.
+        self._reporter = Reporter(now) if channel.transport.name != "memory" else None
         if pacing == "realtime":
             self._guard.ladder.times.begin(now)
         self._transport = channel.transport.name
@@ -279,7 +280,8 @@ class Link:
             self._reconnector.close()
         if self._channel is not None:
             self._record()
-            self._reporter.finish(self._channel, self._totals, monotonic_ns())
+            if self._reporter is not None:
+                self._reporter.finish(self._channel, self._totals, monotonic_ns())
             self._channel.close("the link closed")
             self._channel = None
 
@@ -407,8 +409,8 @@ class Link:
             posted = channel.post(observation, limit)
             sent = channel.posted_ns
             self._record()
-            if posted and sent >= self._reporter.due_ns:
-                self._reporter.go_on(channel, self._totals, sent)
+            if posted:
+                self._report(channel, sent)
             answer = channel.receive(limit) if posted else None
         except ObservationError as exc:
             self._warn("observation", str(exc))
@@ -504,8 +506,7 @@ class Link:
             observation = self._observation(channel, arrays, moment, rand_hash, started)
             channel.post(observation._replace(budget_ns=0), None)
             sent = channel.posted_ns
-            if sent >= self._reporter.due_ns:
-                self._reporter.go_on(channel, self._totals, sent)
+            self._report(channel, sent)
             answer = channel.receive(None)
         except (ConnectionLostError, ProtocolError):
             self._channel = None
@@ -601,8 +602,14 @@ class Link:
         timing, self._unrecorded = self._unrecorded, None
         if timing is not None:
             self._latency.record(timing)
-            if timing.wire >= 0:
+            if self._reporter is not None and timing.wire >= 0:
                 self._reporter.record(timing)
+
+    def _report(self, channel: Channel, now: int) -> None:
+        """Tell the gateway what was measured here, if that is due; done while a question is out."""
+        reporter = self._reporter
+        if reporter is not None and now >= reporter.due_ns:
+            reporter.go_on(channel, self._totals, now)
 
     def _totals(self, now: int) -> Totals:
         channel, ladder = self._channel, self._guard.ladder
