@@ -11,15 +11,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import index as index_of
 from operator import mul
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ContractError
 
-__all__ = ["QUANTILES", "RELATIVE_ERROR", "LogHistogram"]
+__all__ = ["QUANTILES", "RELATIVE_ERROR", "LogHistogram", "record_rows"]
 
 RELATIVE_ERROR = 0.01
 """Largest relative error of a quantile between 1 ns and 1000 s."""
@@ -32,6 +34,7 @@ _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _MOST = 1 << 63
 _PER_LOG = 1 / math.log(_GAMMA)
 _LAST = math.ceil(math.log(1e12) * _PER_LOG)
+_SPAN = _LAST + 1
 # Bucket i > 0 holds (gamma^(i-1), gamma^i]; its middle is within 1 % of both ends. Bucket 0 holds
 # zeros only; a single nanosecond lies in bucket 1.
 _MIDDLE = (0.0, *(2 * _GAMMA**i / (_GAMMA + 1) for i in range(1, _LAST + 1)))
@@ -81,23 +84,9 @@ class LogHistogram:
         Args:
             durations: as in `record`.
         """
-        if not durations:
-            return
-        values = np.maximum(np.array(durations, np.int64), 0)
-        indices = np.ceil(np.log(np.maximum(values, 1)) * _PER_LOG).astype(np.intp)
-        # 0 has a bucket of its own, and 1 belongs to the first.
-        counts = np.bincount(np.clip(indices, np.minimum(values, 1), _LAST))
-        used = np.flatnonzero(counts)
-        buckets = self._buckets
-        for index, count in zip(used.tolist(), counts[used].tolist(), strict=True):
-            buckets[index] += count
-        low, high = int(values.min()), int(values.max())
-        self.min = min(self.min, low) if self.count else low
-        self.max = max(self.max, high)
-        self.count += len(values)
-        exact = values.tolist()
-        self.total += sum(exact)
-        self._squares += sum(map(mul, exact, exact))
+        if durations:
+            column = np.array(durations, np.int64)[:, np.newaxis]
+            _record_columns((self,), np.maximum(column, 0))
 
     @property
     def mean(self) -> float:
@@ -273,3 +262,48 @@ class LogHistogram:
             and count * self.min <= total <= count * self.max
             and total * total <= count * self._squares <= (count * self.max) ** 2
         )
+
+
+def record_rows(histograms: Sequence[LogHistogram], rows: Sequence[Sequence[int]]) -> None:
+    """Count a table of durations, a column for each histogram, for what one column costs.
+
+    Args:
+        histograms: one per column.
+        rows: ns, one per histogram in each; negative where it is not known.
+    """
+    if rows:
+        width = len(histograms)
+        flat = np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * width)
+        _record_columns(histograms, flat.reshape(-1, width))
+
+
+def _record_columns(histograms: Sequence[LogHistogram], table: NDArray[np.int64]) -> None:
+    known = table >= 0
+    values = np.maximum(table, 0)
+    # 0 has a bucket of its own, and a single nanosecond belongs to the first.
+    indices = np.ceil(np.log(np.maximum(values, 1)) * _PER_LOG).astype(np.intp)
+    indices = np.minimum(indices + (values == 1), _LAST) + np.arange(len(histograms)) * _SPAN
+    numbers = np.bincount(indices[known])
+    used = np.flatnonzero(numbers)
+    for place, number in zip(used.tolist(), numbers[used].tolist(), strict=True):
+        column, index = divmod(place, _SPAN)
+        histograms[column]._buckets[index] += number
+    lowest = np.where(known, values, _MOST - 1).min(0).tolist()
+    highest, counts = values.max(0).tolist(), known.sum(0).tolist()
+    for histogram, low, high, count, total, squares in zip(
+        histograms, lowest, highest, counts, *_sums(values, max(highest)), strict=True
+    ):
+        if count:
+            histogram.min = min(histogram.min, low) if histogram.count else low
+            histogram.max = max(histogram.max, high)
+            histogram.count += count
+            histogram.total += total
+            histogram._squares += squares
+
+
+def _sums(values: NDArray[np.int64], highest: int) -> tuple[list[int], list[int]]:
+    """Sum and sum of squares of each column, exact."""
+    if highest * highest * len(values) < _MOST:  # else they do not fit into 64 bits
+        return values.sum(0).tolist(), (values * values).sum(0).tolist()
+    columns = values.T.tolist()
+    return [sum(column) for column in columns], [sum(map(mul, c, c)) for c in columns]

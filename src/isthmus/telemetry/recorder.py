@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .histogram import QUANTILES, LogHistogram
+from .histogram import QUANTILES, LogHistogram, record_rows
 
 __all__ = ["QUANTILES", "STAGES", "LatencyRecorder"]
 
@@ -54,10 +54,7 @@ class LatencyRecorder:
 
     def _fold(self) -> None:
         pending, self._pending = self._pending, []
-        for histogram, column in zip(
-            self._histograms.values(), zip(*pending, strict=True), strict=bool(pending)
-        ):
-            histogram.record_many([ns for ns in column if ns >= 0])
+        record_rows(tuple(self._histograms.values()), pending)
 
 
 def _summary(histogram: LogHistogram) -> dict[str, float]:
