@@ -37,11 +37,16 @@ def stamp(model: Path) -> int:
     return model.stat().st_ino
 
 
-def test_a_second_time_nothing_is_done(cache: Path, tmp_path: Path) -> None:
+def test_a_second_time_nothing_is_done_but_what_was_assumed_is_told(
+    cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = copy("ppo_tanh.zip", tmp_path)
     first = prepare(path, cache=cache)
+    told = [record.getMessage() for record in caplog.records]
+    assert told[1] == "ppo_tanh.zip, assumed: an action every 0.04 s" and len(told) == 2
     before = stamp(first)
     assert prepare(path, cache=cache) == first and stamp(first) == before
+    assert [record.getMessage() for record in caplog.records] == told * 2
     policy = load(first)
     assert (policy.name, policy.kind) == ("ppo_tanh", "onnx")
     policy.close()

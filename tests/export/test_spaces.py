@@ -41,6 +41,17 @@ def test_a_box_with_and_without_its_generator(protocol: int) -> None:
         space.seed(1)
 
 
+def test_what_older_versions_wrote() -> None:
+    """Gym's name for Gymnasium, and numpy's old one for its core."""
+    space = spaces.Box(-1.0, 2.0, (3,), np.float32)
+    data = pickle.dumps(space, 3)
+    assert b"cgymnasium.spaces" in data
+    old = data.replace(b"cgymnasium.", b"cgym.").replace(b"cnumpy._core.", b"cnumpy.core.")
+    found = space_of(read(old, "p", SPACE_NAMES.__contains__))
+    assert isinstance(found, Box)
+    np.testing.assert_array_equal(found.high, space.high)
+
+
 def test_the_discrete_ones() -> None:
     assert read_back(spaces.Discrete(4)) == Discrete(4)
     found = read_back(spaces.MultiDiscrete([2, 3]))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -23,11 +24,14 @@ from ..contract import Contract
 from ..errors import PolicyLoadError
 from ..policy.files import read_file
 from ..policy.manifest import manifest_path
+from ..policy.manifest_reader import read_manifest
 from ..version import VERSION
 from .export import MAX_SOURCE_BYTES, MAX_STATISTICS_BYTES, Options, export_bytes
 from .fields import Naming
 
 __all__ = ["FOREIGN_SUFFIXES", "cache_folder", "prepare"]
+
+_LOG = logging.getLogger("isthmus.export")
 
 FOREIGN_SUFFIXES = (".zip", ".pt", ".pth")
 """Names of files that are exported before they are served."""
@@ -50,7 +54,8 @@ def prepare(
 ) -> Path:
     """The ONNX model of a foreign file, exported unless it has been before.
 
-    Statistics of VecNormalize are taken from `MODEL.vecnormalize.pkl` beside `MODEL.zip`.
+    Statistics of VecNormalize are taken from `MODEL.vecnormalize.pkl` beside `MODEL.zip`. What
+    nobody said of it is logged.
 
     Args:
         path: any model; one without a foreign suffix comes back as it is.
@@ -75,6 +80,8 @@ def prepare(
     model = folder / f"{path.stem}.onnx"
     if not (model.is_file() and manifest_path(model).is_file()):
         _export(data, path, folder, options)
+    for line in read_manifest(model).provenance.get("assumed", ()):
+        _LOG.warning("%s, assumed: %s", path.name, line)
     return model
 
 

@@ -155,8 +155,9 @@ def _load_callable(request: Request) -> Policy:
 
 def _refuse_pickle(request: Request) -> Policy:
     raise PolicyLoadError(
-        f"{request.target!r}: checkpoints of this kind can run code when they are opened, so no "
-        "gateway opens them; export the policy to ONNX with a manifest first"
+        f"{request.target!r}: checkpoints of this kind can run code when they are opened, so they "
+        "are not opened; export the policy to ONNX with a manifest first (`isthmus export` does it "
+        "for .zip, .pt and .pth, and `isthmus serve` by itself)"
     )
 
 
