@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from isthmus import Limits
 from isthmus.gateway import Settings
+from isthmus.gateway.answers import Answers
+from isthmus.gateway.counters import Counters
+from isthmus.gateway.housekeeping import Housekeeper
+from isthmus.gateway.ledger import Ledger
+from isthmus.protocol.messages import Observation
+from isthmus.telemetry import Snapshot
 
 from ..support.contracts import POSITION, pair
 from ..support.gateways import Served, serving
 from ..support.peers import RawPeer
-from ..support.policies import Scripted, half, policy
+from ..support.policies import Arrays, Scripted, half, policy
+from ..support.waiting import until
 from .good import Good
 
 
@@ -217,3 +226,153 @@ def test_a_budget_of_584_years_is_no_harm() -> None:
     with serving(policy(half, pair()), settings=settings) as served, RawPeer(served.tcp) as peer:
         for _ in range(3):
             assert peer.ask(obs(1.0, 1.0, budget_ns=2**64 - 1))["type"] == "action"
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "answered_by_ms"), [(20.0, 19.0), (10.0, 9.0), (5.0, 4.5), (0.5, 0.45)]
+)
+def test_a_fallback_is_sent_before_the_deadline_and_not_at_it(
+    deadline_ms: float, answered_by_ms: float
+) -> None:
+    answers = Answers(int(deadline_ms * 1e6), Counters())
+    plain: Any = SimpleNamespace(hello=None, policy=policy(half, pair()))
+    question = Observation({})
+    assert answers.expiry(plain, question, 1000) == 1000 + round(answered_by_ms * 1e6)
+    asked = question._replace(budget_ns=20_000_000)  # its own budget goes first
+    assert answers.expiry(plain, asked, 0) == 19_000_000
+
+
+def test_a_slow_policy_misses_every_deadline_and_says_how_slow_it_is() -> None:
+    def infer(observation: Arrays) -> Arrays:
+        Event().wait(0.03)
+        return half(observation)
+
+    events: list[dict[str, Any]] = []
+    ledger = Ledger(SimpleNamespace(emit=lambda event: events.append(dict(event))))
+    settings = Settings(executor="thread", deadline_ns=10_000_000)
+    with serving(policy(infer, pair()), settings=settings, ledger=ledger) as served:
+        with RawPeer(served.tcp) as peer:
+            answers = [peer.ask(obs(1.0, 2.0, corr_id=f"n{number}")) for number in range(8)]
+        until(lambda: any(event.get("type") == "late_inference" for event in events))
+    assert all(answer["data"]["deadline_miss"] for answer in answers)
+    assert [answer["data"]["speed"] for answer in answers] == [[0, 0]] * 8
+    missed = [event["corr_id"] for event in events if event.get("type") == "deadline_miss"]
+    assert missed == [f"n{number}" for number in range(8)]
+    late = next(event for event in events if event.get("type") == "late_inference")
+    assert late["corr_id"] == "n0" and late["infer_ms"] >= 30
+
+
+def test_a_fast_policy_misses_none(served: Served) -> None:
+    with RawPeer(served.tcp) as peer:
+        for number in range(200):
+            answer = peer.ask(obs(float(number % 50), 1.0, budget_ns=20_000_000_000))
+            assert answer["data"]["deadline_miss"] is False
+    assert served.engine.counters.deadline_miss == served.engine.counters.late == 0
+
+
+def test_what_was_in_time_and_not_let_through_is_no_miss() -> None:
+    contract = pair(limit=Limits(low=(-1, -1), high=(1, 1)))
+    with serving(policy(half, contract)) as served, RawPeer(served.tcp) as peer:
+        data = peer.ask(obs(100.0, 0.0))["data"]
+        assert data["speed"] == [0, 0]
+        assert data["deadline_miss"] is False
+        assert data["joint_limit_clipped"] is True
+    assert served.engine.counters.deadline_miss == 0
+
+
+def test_the_times_and_facts_of_an_answer(served: Served) -> None:
+    with RawPeer(served.tcp) as peer:
+        data = peer.ask(obs(1.0, 2.0))["data"]
+    assert data["policy_kind"] == "callable"
+    assert data["ts_policy"] > 1.6e9
+    assert set(data["profiling"]) == {"preprocess_ms", "infer_ms"}
+    assert data["policy_latency_ms"] >= sum(data["profiling"].values()) - 1e-3
+    absent = (
+        "rand_hash", "rand_hash_mismatch", "expected_rand_hash", "joint_limit_clipped",
+        "clipped_joint_indices", "action_scale_hint",
+    )  # fmt: skip
+    assert not set(absent) & set(data)
+
+
+@pytest.mark.parametrize(
+    ("hashes", "mismatch"),
+    [
+        ({"rand_hash": "a"}, False),
+        ({"rand_hash": "a", "expected_rand_hash": "a"}, False),
+        ({"hash_rand": "a", "expected_rand_hash": "b"}, True),
+        ({"expected_rand_hash": "b"}, True),
+    ],
+)
+@pytest.mark.parametrize("place", ["data", "observation", "between"])
+def test_hashes_in_every_place(
+    served: Served, hashes: dict[str, str], mismatch: bool, place: str
+) -> None:
+    data: dict[str, Any] = {
+        "data": {"q": [1, 2], **hashes},
+        "observation": {"observation": {"q": [1, 2], **hashes}},
+        "between": {"observation": {"q": [1, 2]}, **hashes},
+    }[place]
+    with RawPeer(served.tcp) as peer:
+        answer = peer.ask({"type": "obs", "data": data})["data"]
+    assert answer.get("rand_hash_mismatch", False) is mismatch
+    given = hashes.get("rand_hash", hashes.get("hash_rand"))
+    assert answer.get("rand_hash") == given
+
+
+def test_every_line_has_a_name_of_its_own(served: Served) -> None:
+    lines = (
+        b'{"type":"ping"}', b'{"type":"obs","data":{"q":[1,2]}}', b"{nonsense}",
+        b'{"type":"dance"}', b'{"type":"load_policy","path":"x"}', b'{"type":"obs","data":{}}',
+        b'{"type":"admin","op":"x"}', b'{"type":"admin","op":"get_counters"}',
+        b'{"type":"ping","corr_id":7}', b'{"type":"load_policy"}',
+    )  # fmt: skip
+    with RawPeer(served.tcp) as peer:
+        peer.send(b"\n".join(lines) + b"\n")
+        names = [peer.hear()["corr_id"] for _ in lines]
+    assert names == [f"{names[0].rpartition('-')[0]}-{number + 1}" for number in range(len(lines))]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"type": "obs", "data": {"q": []}}, "'q': expected a list of 2 numbers (a, b), got an em"),
+        ({"type": "obs", "data": {"q": [1, 2, 3]}}, "got 3; nothing is padded or cut"),
+        ({"type": "obs", "data": {"q": [[1], 2]}}, "'q': expected float32 numbers, got '[1]'"),
+        ({"type": "obs", "data": {}}, "'q' is missing"),
+        ({"type": "obs", "data": {"observation": 3}}, "'data.observation' must be an object"),
+        ({"type": "obs", "obs_version": 9, "data": {"q": [1, 2]}}, "expected obs_version 1, got 9"),
+        ({"type": "obs", "data": {"q": [1, 2], "sim_time": "now"}}, "'sim_time' must be a number"),
+        ({"type": "load_policy", "file": "x"}, "needs 'path'"),
+        ({"type": "load_policy", "path": 7}, "'path' must be text"),
+        ({"q": [1, 2]}, "got keys 'q'"),
+    ],
+)
+def test_a_detail_says_what_was_expected_and_what_came(
+    served: Served, line: dict[str, Any], words: str
+) -> None:
+    with RawPeer(served.tcp) as peer:
+        answer = peer.ask(line)
+        assert answer["error"] == "schema_violation"
+        assert words in answer["detail"]
+
+
+def test_flush_metrics_without_reports_says_so(served: Served) -> None:
+    with RawPeer(served.tcp) as peer:
+        answer = peer.ask({"type": "admin", "op": "flush_metrics", "corr_id": "f"})
+    assert (answer["type"], answer["op"], answer["corr_id"]) == ("admin_ack", "flush_metrics", "f")
+    assert answer["data"]["flushed"] is False
+    assert "--log-dir" in answer["data"]["detail"]
+
+
+def test_flush_metrics_answers_once_the_reports_are_there() -> None:
+    reported: list[Snapshot] = []
+    ledger = Ledger()
+    keeper = Housekeeper(ledger, 3600.0, sinks=[reported.append])
+    with serving(policy(half, pair()), ledger=ledger, housekeeper=keeper) as served:
+        with RawPeer(served.tcp) as peer:
+            peer.ask(obs(1.0, 2.0))
+            answer = peer.ask({"type": "admin", "op": "flush_metrics"})
+    [snapshot] = reported
+    assert snapshot.outcomes["policy"] == 1
+    assert answer["updated_ts"] == pytest.approx(snapshot.wall_ns / 1e9)
+    assert "data" not in answer

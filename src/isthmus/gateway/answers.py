@@ -33,6 +33,10 @@ __all__ = ["Answers"]
 
 log = logging.getLogger("isthmus.gateway")
 
+RESERVE_NS = 1_000_000
+"""Of a plain client's deadline, kept to choose, limit, write and send what answers a miss: at most
+this, and at most a tenth. A link keeps such a reserve itself."""
+
 LONGEST_NS = 3_600_000_000_000
 """Of a budget this much counts; more is a mistake, or an attempt to overflow a clock."""
 
@@ -57,7 +61,8 @@ class Answers:
             waits = hello.pacing == "lockstep" or not budget_ns
             return 0 if waits else now_ns + budget_ns
         assert session.policy is not None  # noqa: S101
-        return now_ns + (budget_ns or self.deadline_ns(session.policy.contract))
+        deadline_ns = budget_ns or self.deadline_ns(session.policy.contract)
+        return now_ns + deadline_ns - min(RESERVE_NS, deadline_ns // 10)
 
     def begin_episode(self, session: Session, observation: Observation) -> str:
         """A reset came with the observation: forget what the policy remembered.
