@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus import strictjson
-from isthmus.events.encode import MAX_LINE, MAX_PARSED, MAX_TEXT, encode
+from isthmus.events.encode import MAX_DEPTH, MAX_LINE, MAX_PARSED, MAX_TEXT, encode
 from isthmus.events.kinds import new_event
 from isthmus.events.mailbox import Entry
 
@@ -95,6 +95,23 @@ def test_a_message_cannot_forge_a_line_or_a_key(data: bytes) -> None:
         assert said == json.loads(data)
     else:
         assert said == data.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+
+@pytest.mark.parametrize("form", ['{"a":', "["])
+def test_a_message_is_an_object_only_as_deep_as_every_reader_can_go(form: str) -> None:
+    close = "}" if form[0] == "{" else "]"
+    for depth, kind in ((MAX_DEPTH - 1, dict), (MAX_DEPTH, str), (300, str)):
+        text = '{"x":' + form * depth + "1" + close * depth + "}"
+        assert isinstance(raw(text.encode()), kind)
+    wide = {"a": [[number] for number in range(200)]}
+    assert raw(json.dumps(wide).encode()) == wide
+
+
+def test_a_message_keeps_its_own_writing() -> None:
+    line = line_of(new_event("received", msg_type="obs", raw=b' {"q": [1.50, 1e-3, -0]}\r\n'))
+    assert line.endswith(b',"raw":{"q": [1.50, 1e-3, -0]}}\n')
+    line = line_of(new_event("received", msg_type="obs", raw='{"a":\n\t"é\u2028"}'.encode()))
+    assert line.endswith(b',"raw":{"a":"\\u00e9\\u2028"}}\n')
 
 
 def test_text_that_only_looks_like_an_object_is_text() -> None:

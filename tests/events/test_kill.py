@@ -30,14 +30,11 @@ def test_what_is_reported_missing_is_what_is_missing(tmp_path: Path) -> None:
     last.close()
 
     accounted = check_gaps(tmp_path)
-    emitted = {token: int(count) for token, count in rounds}
     gaps = gaps_of(tmp_path)
     assert [boot.token for boot in gaps.boots.values() if boot.closed] == [last.boot]
     assert all(gap.why.startswith("dropped: ") for _, gap in gaps.all())
-    # One event may have been emitted and not counted yet when the writer was killed.
-    assert {
-        token: count
-        for token, count in accounted.items()
-        if token != last.boot and count > emitted[token] + 1
-    } == {}
-    assert sum(accounted.values()) > 1000 and len(gaps.all()) > 10
+    assert len(gaps.all()) > 10
+    for token, emitted, written in rounds:
+        # One event may have been emitted and not counted yet when the writer was killed.
+        assert accounted.get(token, 0) <= int(emitted) + 1
+        assert int(written) == 0 or gaps.boots[token].lines >= int(written)

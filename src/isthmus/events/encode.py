@@ -20,13 +20,15 @@ from typing import Any
 from .. import strictjson
 from .mailbox import Entry
 
-__all__ = ["MAX_LINE", "MAX_PARSED", "MAX_TEXT", "encode"]
+__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_PARSED", "MAX_TEXT", "encode"]
 
 MAX_PARSED = 1 << 16
 """Bytes of a payload that is written as an object; a larger one is written as text, which costs the
 interpreter a hundredth of the time."""
 MAX_TEXT = 1 << 20
 """Bytes of a payload's text; of a larger one this much is written, and its size."""
+MAX_DEPTH = 64
+"""Objects and lists within each other, of a payload that is written as an object."""
 MAX_LINE = 4 << 20
 """Bytes of a line; what would be longer is written without its payloads."""
 
@@ -62,7 +64,7 @@ def _line(seq: int, boot: str, entry: Entry, body: str) -> bytes:
     wall = _number(entry.event, "ts_wall", entry.wall)
     mono_ns = int(_number(entry.event, "mono_ns", entry.mono_ns))
     head = f'{{"seq":{seq},"boot":"{boot}","ts_wall":{wall:.6f},"mono_ns":{mono_ns}'
-    return f"{head}{',' if body != '{}' else ''}{body[1:]}\n".encode("ascii")
+    return f"{head}{body}}}\n".encode("ascii")
 
 
 def _number(event: Mapping[str, Any], key: str, otherwise: float) -> float:
@@ -73,27 +75,61 @@ def _number(event: Mapping[str, Any], key: str, otherwise: float) -> float:
 
 
 def _body(event: Mapping[str, Any]) -> str:
+    """Make the members of an event's object, each with a comma in front."""
     body = {key: value for key, value in event.items() if key not in _HEAD}
+    messages = ""
     for key in ("raw", "resp"):
         if isinstance(body.get(key), _BYTES):
-            body.update(_payload(key, bytes(body[key])))
+            messages += _message(key, bytes(body.pop(key)))
+    return (_members(body) if body else "") + messages
+
+
+def _members(body: Mapping[str, Any]) -> str:
     try:
-        return _ENCODER.encode(body)
+        text = _ENCODER.encode(body)
     except (ValueError, TypeError):  # NaN, or a key that is no text
-        return _ENCODER.encode(_plain(body))
+        text = _ENCODER.encode(_plain(body))
+    return f",{text[1:-1]}"
 
 
-def _payload(key: str, data: bytes) -> dict[str, Any]:
+def _message(key: str, data: bytes) -> str:
+    """Make the member of a message: an object as it came, or its text."""
     if len(data) <= MAX_PARSED:
-        try:
-            value = strictjson.loads(data.decode("utf-8"))
-            if isinstance(value, dict):
-                _ENCODER.encode(value)  # as deep as the parser goes, the encoder may not
-                return {key: value}
-        except (ValueError, RecursionError):
-            pass  # no JSON object: its text
+        value = _as_object(data)
+        if value:
+            return f',"{key}":{value}'
     text = data[:MAX_TEXT].decode("utf-8", "backslashreplace").rstrip("\r\n")
-    return {key: text, f"{key}_bytes": len(data)} if len(data) > MAX_TEXT else {key: text}
+    more = {f"{key}_bytes": len(data)} if len(data) > MAX_TEXT else {}
+    return _members({key: text, **more})
+
+
+def _as_object(data: bytes) -> str:
+    """Check that a message is one strict JSON object; its text, "" if it is not.
+
+    What is strict, printable and ASCII is taken as it came, which keeps a client's own writing of
+    its numbers, and is cheap.
+    """
+    try:
+        text = data.decode("utf-8").strip(" \t\r\n")
+        value = strictjson.loads(text)
+        if not isinstance(value, dict) or not _is_shallow(text, value):
+            return ""
+        return text if text.isascii() and text.isprintable() else _ENCODER.encode(value)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _is_shallow(text: str, value: Any) -> bool:
+    """Tell whether any reader can parse this: a parser's depth depends on who calls it."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return True
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for some in inner for each in some if isinstance(each, (dict, list))]
+        if not level:
+            return True
+    return False
 
 
 def _without_payloads(event: Mapping[str, Any], reason: str) -> str:
@@ -110,7 +146,7 @@ def _remains(event: Mapping[str, Any], reason: str) -> str:
             kept[key] = value[:_AS_REPR]
         elif isinstance(value, int):
             kept[key] = int(value)
-    return _ENCODER.encode({**kept, "left_out": reason})
+    return _members({**kept, "left_out": reason})
 
 
 def _foreign(value: Any) -> Any:

@@ -97,15 +97,15 @@ class Mailbox:
         self._ring_at = _NEVER
         self._bell.set()
 
-    def take(self, most: int) -> list[Entry]:
-        """Take what waits, oldest first; the reader's alone."""
-        waiting = self._waiting
-        taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-        size = sum(entry.size for entry in taken)
-        if size:
+    def take(self) -> Entry | None:
+        """Take the oldest, None if nothing waits; the reader's alone."""
+        if not self._waiting:
+            return None
+        entry = self._waiting.popleft()
+        if entry.size:
             with self._lock:
-                self._bytes -= size
-        return taken
+                self._bytes -= entry.size
+        return entry
 
     def wait(self, timeout: float | None, *, at: int) -> bool:
         """Sleep until more than `at` wait, or `ring`, or the time is over; the reader's alone.

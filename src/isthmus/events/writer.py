@@ -5,8 +5,10 @@ room uses up its number too: so a number that is missing in the files is an even
 `dropped` that follows says the same. While the disk is full the thread keeps what it has in its
 hand, tries again, and the mailbox fills; nobody waits.
 
-It is considerate: this thread shares an interpreter with the engine, so it works in short bouts and
-sleeps between them, unless the mailbox is half full.
+It is considerate. This thread shares an interpreter with the engine, which would have to wait for
+it up to 5 ms, Python's switch interval. So it works in bouts of some 50 us and sleeps between them;
+merely to offer the interpreter is not enough, as the one that offers is the first to have it back.
+When the mailbox is half full, bouts are longer.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ __all__ = ["Writer"]
 
 log = logging.getLogger("isthmus.events")
 
-_BOUT = 32  # events between two breaths
-_BREATH = 0.0002  # seconds in which others may have the interpreter
+_BOUT_NS, _BREATH = 50_000, 0.0002  # work, then seconds in which others have the interpreter
+_HASTY_BOUT_NS, _HASTY_BREATH = 500_000, 0.0001  # the same while the mailbox is half full
 _LINGER = 0.05  # seconds in which events gather
 _RETRY = 0.25  # seconds until a disk that was full is tried again
 _NEVER = 1 << 62
@@ -148,12 +150,16 @@ class Writer:
         if self._lines:
             return
         dropped = self._mailbox.dropped
-        entries = self._mailbox.take(_BOUT)
-        for entry in entries:
+        end = time.monotonic_ns() + (_HASTY_BOUT_NS if self._is_hasty() else _BOUT_NS)
+        while entry := self._mailbox.take():
             self._say_dropped(entry.dropped)
             self._number(entry)
-        if not entries:
-            self._say_dropped(dropped)
+            if time.monotonic_ns() >= end:
+                return
+        self._say_dropped(dropped)
+
+    def _is_hasty(self) -> bool:
+        return self._mailbox.closed or len(self._mailbox) >= self._mailbox.capacity // 2
 
     def _number(self, entry: Entry) -> None:
         self._lines.append(Line(self._seq, encode(self._seq, self._boot, entry)))
@@ -223,8 +229,7 @@ class Writer:
         elif self._mailbox.dropped != self._known_dropped and not len(self._mailbox):
             return  # to be said now, not when the next event comes
         elif len(self._mailbox):
-            if len(self._mailbox) < half:
-                time.sleep(_BREATH)
+            time.sleep(_HASTY_BREATH if self._is_hasty() else _BREATH)
         elif not self._mailbox.wait(_LINGER, at=half) and not len(self._mailbox):
             self._sleep_deep(files)
 
