@@ -96,6 +96,11 @@ def test_every_alert_says_what_to_do_and_is_seen_to_rise() -> None:
         assert f'alertname="{name}"' in TESTS
 
 
+def test_every_recorded_series_is_seen_with_its_value() -> None:
+    seen = TESTS + "".join(re.findall(r"- alert: .*\n +expr: (.*)", RULES))
+    assert all(name in seen for name in RECORDED)
+
+
 def test_the_guide_names_every_alert() -> None:
     guide = (DEPLOY / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`Isthmus(\w+)`", guide)) | {"GatewayRestartsOften"}

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from ..support.served import DELAY_FILE
 from ..support.waiting import LAST_RESORT, until
 
 PROMETHEUS = shutil.which("prometheus")
+NODE_EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,8 +63,49 @@ NOBODY = "127.0.0.1:1"
 fetch = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-class Prometheus:
-    """A server in a process of its own, on a port that was free a moment ago."""
+class Server:
+    """A program that serves HTTP, in a process of its own, on a port that was free a moment ago.
+
+    Args:
+        command: the program; `--web.listen-address` is added.
+        path: a page that answers once it is ready.
+        log: takes what it says.
+    """
+
+    def __init__(self, command: Sequence[str], path: str, log: Path) -> None:
+        self._path = path
+        with log.open("wb") as told:
+            for _ in range(5):
+                where = f"127.0.0.1:{free_port()}"
+                self.url = f"http://{where}"
+                self.process = subprocess.Popen(
+                    [*command, f"--web.listen-address={where}"], stdout=told, stderr=told
+                )
+                if until(self._settled, "it is ready or has ended", every=EVERY) == "ready":
+                    return
+        raise AssertionError(log.read_text(encoding="utf-8"))
+
+    def _settled(self) -> str:
+        if self.process.poll() is not None:
+            return "ended"  # somebody else took the port
+        try:
+            self.page(self._path)
+        except (urllib.error.URLError, ConnectionError):
+            return ""
+        return "ready"
+
+    def page(self, path: str) -> str:
+        with fetch(self.url + path, timeout=LAST_RESORT) as response:
+            found: bytes = response.read()
+            return found.decode()
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(LAST_RESORT)
+
+
+class Prometheus(Server):
+    """One that reads a gateway and a target that is not there, by the deployed rules."""
 
     def __init__(self, folder: Path, target: str) -> None:
         config = CONFIG.format(target=target, nobody=NOBODY)
@@ -71,43 +113,19 @@ class Prometheus:
         # The rules as they are, but for the minutes that a test has not.
         quick = RULES.replace("[1m]", f"[{WINDOW}]").replace("for: 30s", "for: 1s")
         (folder / "rules.yml").write_text(quick, encoding="utf-8")
-        self._log = (folder / "prometheus.log").open("wb")
-        for _ in range(5):
-            self.url = f"http://127.0.0.1:{free_port()}"
-            self.process = self._start(folder)
-            if until(self._settled, "prometheus is ready or has ended", every=EVERY) == "ready":
-                return
-        raise AssertionError((folder / "prometheus.log").read_text())
-
-    def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         assert PROMETHEUS is not None
-        arguments = {
-            "config.file": folder / "prometheus.yml",
-            "storage.tsdb.path": folder / "data",
-            "web.listen-address": urlsplit(self.url).netloc,
-            "log.level": "warn",
-        }
-        return subprocess.Popen(
-            [PROMETHEUS, *(f"--{name}={value}" for name, value in arguments.items())],
-            stdout=self._log,
-            stderr=self._log,
-        )
-
-    def _settled(self) -> str:
-        if self.process.poll() is not None:
-            return "ended"  # somebody else took the port
-        try:
-            fetch(f"{self.url}/-/ready", timeout=LAST_RESORT).close()
-        except (urllib.error.URLError, ConnectionError):
-            return ""
-        return "ready"
+        command = [
+            PROMETHEUS,
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--log.level=warn",
+        ]
+        super().__init__(command, "/-/ready", folder / "prometheus.log")
 
     def api(self, path: str, **parameters: str) -> Any:
         """What its HTTP API answers."""
-        url = f"{self.url}/api/v1/{path}?{urlencode(parameters)}"
         try:
-            with fetch(url, timeout=LAST_RESORT) as response:
-                return json.load(response)["data"]
+            return json.loads(self.page(f"/api/v1/{path}?{urlencode(parameters)}"))["data"]
         except urllib.error.HTTPError as exc:
             raise AssertionError(f"{parameters}: {exc.read().decode()}") from exc
 
@@ -125,11 +143,6 @@ class Prometheus:
         """The alerts that are up."""
         alerts = self.api("alerts")["alerts"]
         return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(LAST_RESORT)
-        self._log.close()
 
 
 def free_port() -> int:
@@ -317,6 +330,32 @@ def test_its_page_and_its_textfile_are_valid(stack: Stack) -> None:
     assert status == LINT
     assert all(line.startswith("gateway_") for line in said.splitlines())
     assert b'{instance_id="cell-3",policy_kind="callable"}' in stack.textfile.read_bytes()
+
+
+@pytest.mark.skipif(
+    NODE_EXPORTER is None,
+    reason="no node exporter is installed; Debian has it in prometheus-node-exporter",
+)
+def test_a_node_exporter_hands_the_textfile_on_as_it_is(stack: Stack, tmp_path: Path) -> None:
+    assert NODE_EXPORTER is not None
+    folder = tmp_path / "textfile"
+    folder.mkdir()
+    shutil.copy(stack.textfile, folder)
+    command = [
+        NODE_EXPORTER,
+        "--collector.disable-defaults",
+        "--collector.textfile",
+        f"--collector.textfile.directory={folder}",
+    ]
+    with closing(Server(command, "/metrics", tmp_path / "exporter.log")) as exporter:
+        shown = exporter.page("/metrics")
+    ours = ("gateway_", "isthmus_")
+    wanted = {line.split("{")[0] for line in stack.textfile.read_text("utf-8").splitlines()}
+    found = {line.split("{")[0] for line in shown.splitlines()}
+    assert {name for name in wanted if name.startswith(ours)} == {
+        name for name in found if name.startswith(ours)
+    }
+    assert "node_textfile_scrape_error 0" in shown
 
 
 def test_a_gateway_that_is_not_there_is_missed(stack: Stack) -> None:
