@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,3 +211,183 @@ def test_without_descriptors_for_a_segment_it_says_so(folder: Path) -> None:
             link.close()
         until(lambda: len(os.listdir(f"/proc/{found.pid}/fd")) < 14)
         assert found.stop() == 0
+
+
+# what stands around the engine ------------------------------------------------------------------
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """A file of events."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_reports_and_events_are_whole_after_a_signal(folder: Path, number: signal.Signals) -> None:
+    logs = folder / "logs"
+    wishes = ("--log-dir", str(logs), "--metrics-interval", "3600", "--record-payloads", "all",
+              "--prometheus-textfile", str(folder / "m.prom"), "--http", "127.0.0.1:0")  # fmt: skip
+    with gateway(*halving(address(folder)), *wishes) as found:
+        with urllib.request.urlopen(f"{found.http}/readyz", timeout=30) as page:
+            assert page.status == 200
+        with RawPeer(address(folder)) as peer:
+            asked = {"type": "obs", "data": {"q": [1, 2]}, "corr_id": "the last"}
+            assert peer.ask(asked)["type"] == "action"
+            assert found.stop(number) == 0
+        with pytest.raises(OSError):
+            urllib.request.urlopen(f"{found.http}/readyz", timeout=30)
+    events = lines(logs / "ipc_gateway_events.jsonl")
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    types = [event["type"] for event in events]
+    assert types.index("gateway_started") < types.index("received") < types.index("sent")
+    assert types.index("session_closed") < types.index("gateway_stopped")
+    assert types[-1] == "log_closed"
+    metrics = json.loads((logs / "ipc_metrics.json").read_text())
+    assert metrics["policy_latency_ms"]["count"] == 1
+    assert "gateway_policy_latency_ms_count" in (folder / "m.prom").read_text()
+    assert {path.name for path in folder.iterdir()} == {"logs", "m.prom"}
+    assert [path.name for path in logs.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_flush_metrics_writes_the_files_now(folder: Path) -> None:
+    logs = folder / "logs"
+    wishes = ("--log-dir", str(logs), "--metrics-interval", "3600")
+    with gateway(*halving(address(folder)), *wishes) as found, RawPeer(address(folder)) as peer:
+        for count in (1, 2):
+            peer.ask({"type": "obs", "data": {"q": [1, 2]}})
+            answer = peer.ask({"type": "admin", "op": "flush_metrics"})
+            metrics = json.loads((logs / "ipc_metrics.json").read_text())
+            assert metrics["policy_latency_ms"]["count"] == count
+            assert metrics["updated_ts"] == pytest.approx(answer["updated_ts"])
+        assert found.stop() == 0
+
+
+def test_a_report_that_cannot_be_written_stops_nobody(folder: Path) -> None:
+    logs, reports = folder / "logs", folder / "reports"
+    reports.mkdir()
+    wishes = ("--log-dir", str(logs), "--prometheus-textfile", str(reports / "m.prom"))
+    with gateway(*halving(address(folder)), *wishes) as found, RawPeer(address(folder)) as peer:
+        reports.rename(folder / "gone")
+        assert peer.ask({"type": "admin", "op": "flush_metrics"})["type"] == "admin_ack"
+        assert peer.ask({"type": "obs", "data": {"q": [1, 2]}})["type"] == "action"
+        assert found.stop() == 0
+    assert (logs / "ipc_metrics.json").is_file()
+    failed = [e for e in lines(logs / "ipc_gateway_events.jsonl") if e["type"] == "report_failed"]
+    assert len(failed) == 1
+
+
+def test_what_cannot_be_opened_is_said_and_nothing_is_left(folder: Path) -> None:
+    logs = folder / "logs"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        wishes = ("--log-dir", str(logs), "--http", f"127.0.0.1:{port}")
+        with pytest.raises(AssertionError, match="isthmus: .*in use"):
+            Gateway(*halving(address(folder)), *wishes)
+    assert lines(logs / "ipc_gateway_events.jsonl")[-1]["type"] == "log_closed"
+    assert {path.name for path in folder.iterdir()} == {"logs"}
+
+
+def test_two_gateways_do_not_share_a_log(folder: Path) -> None:
+    wishes = ("--log-dir", str(folder / "logs"))
+    with gateway(*halving(address(folder)), *wishes) as found:
+        with pytest.raises(AssertionError, match="isthmus: .*logs"):
+            Gateway(*halving(f"unix:{folder}/other"), *wishes)
+        assert found.stop() == 0
+
+
+def test_without_a_model_it_says_what_may_be_loaded(folder: Path) -> None:
+    with gateway("--listen", address(folder), "--policy-dir", "policies") as found:
+        with RawPeer(address(folder)) as peer:
+            asked = {"type": "load_policy", "path": "reach.npz"}
+            assert peer.ask(asked)["policy_kind"] == "numpy"
+        with isthmus.connect(address(folder)) as link:
+            assert link.contract.name
+        assert found.stop() == 0
+
+
+# the first gateway's command line ---------------------------------------------------------------
+
+
+class Script(Gateway):
+    """`scripts/ipc_policy_gateway.py`, started in a folder of its own."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "scripts" / "ipc_policy_gateway.py"), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONWARNINGS": "error"},
+        )
+        self.said: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line.rstrip())
+            if line == "ready\n":
+                break
+        self.addresses = [line.split()[1] for line in self.said if line.startswith("listening ")]
+
+    def close(self) -> None:
+        """Kill it if it runs."""
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+
+def test_the_script_is_the_first_gateway(folder: Path) -> None:
+    (folder / "still.json").write_text('{"type": "linear_dummy", "action_dim": 2}')
+    script = Script(folder, "--port=0", "--action-scale=0.5", "--max-log-mb=1")
+    try:
+        assert f"load_policy files in {folder}, from this machine only" in script.said
+        assert f"logs {folder}/logs" in script.said
+        [where] = script.addresses
+        assert where.startswith("tcp://127.0.0.1:")
+        asked = {"type": "obs", "data": {"q": [0.5, 0.5]}}
+        for message, answer in (  # a connection for each message, as some of its clients do
+            ({"type": "ping"}, "ack"),
+            (asked, "error"),
+            ({"type": "load_policy", "data": {"path": "still.json"}}, "load_policy_ack"),
+            (asked, "action"),
+            ({"type": "admin", "op": "flush_metrics"}, "admin_ack"),
+            ({"type": "admin", "op": "get_counters"}, "counters"),
+        ):
+            with RawPeer(where) as peer:
+                assert peer.ask(message)["type"] == answer
+        assert script.stop() == 0
+    finally:
+        script.close()
+    recorded = [e for e in lines(folder / "logs" / "ipc_gateway_events.jsonl") if "raw" in e]
+    assert [event["msg_type"] for event in recorded] == [
+        "ping", "obs", "load_policy", "obs", "admin", "admin",
+    ]  # fmt: skip
+    assert recorded[3]["raw"] == asked
+
+
+def test_flags_of_the_script_win_over_its_defaults(folder: Path) -> None:
+    (folder / "still.json").write_text('{"type": "linear_dummy", "action_dim": 2}')
+    wishes = ("--port=0", "--policy=still.json", "--log-dir=here", "--record-payloads=off")
+    script = Script(folder, *wishes)
+    try:
+        with RawPeer(script.addresses[0]) as peer:
+            assert peer.ask({"type": "obs", "data": {"q": [1, 2]}})["data"]["delta"] == [0, 0]
+        assert script.stop() == 0
+    finally:
+        script.close()
+    assert not (folder / "logs").exists()
+    assert not [e for e in lines(folder / "here" / "ipc_gateway_events.jsonl") if "raw" in e]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--metrics-interval=0.4"], "0.5"), (["--host=0.0.0.0"], "not loopback"),
+     (["--policy=none.onnx"], "none.onnx")],
+)  # fmt: skip
+def test_what_the_script_cannot_do_is_one_line(
+    folder: Path, arguments: list[str], words: str
+) -> None:
+    script = Script(folder, "--port=0", *arguments)
+    _, said = script.process.communicate(timeout=30)
+    assert script.process.returncode == 2
+    assert said.count("\n") == 1 and words in said

@@ -164,10 +164,12 @@ class Surroundings:
 
     def words(self) -> Iterator[str]:
         """Lines for whoever started the gateway."""
+        if self._models is not None and not self._models.targets:
+            yield "policy none yet"
         if self._models is not None and self._models.loadable:
             yield f"load_policy {self._models.loadable}, from this machine only"
         if self.events is not None:
-            yield f"logs {self.events.path.parent}"
+            yield f"logs {self.events.path.parent.absolute()}"
         if self.url:
             yield f"http {self.url}"
 
