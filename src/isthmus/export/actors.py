@@ -90,7 +90,7 @@ class Tensors:
         """
         rest = [name for name in self._left if not name.startswith(prefixes)]
         if rest:
-            shown = ", ".join(rest[:3])
+            shown = ", ".join(ascii(name) for name in rest[:3])
             raise PolicyLoadError(
                 f"{self.source}: the tensors {shown[:200]} belong to no network that is known here "
                 "(a feature extractor or layers of your own?); export it with torch.onnx.export "
@@ -140,15 +140,16 @@ def policy_steps(
 
 
 def _check_keywords(source: str, kwargs: Mapping[str, Any]) -> None:
-    unknown = sorted(set(kwargs) - _KEYWORDS)
+    unknown = [key for key in kwargs if key not in _KEYWORDS]
     if unknown:
         raise PolicyLoadError(
-            f"{source}: policy_kwargs has {unknown[0]!r}, which is not known here"
+            f"{source}: policy_kwargs has {str(unknown[0])[:80]!r}, which is not known here"
         )
     extractor = kwargs.get("features_extractor_class")
-    if extractor is not None and str(extractor) != _FLATTEN:
+    name = str(extractor) if isinstance(extractor, Name) else "no class"
+    if extractor is not None and name != _FLATTEN:
         raise PolicyLoadError(
-            f"{source}: its feature extractor is {extractor}; only the one that flattens is "
+            f"{source}: its feature extractor is {name}; only the one that flattens is "
             "rebuilt. Export it with torch.onnx.export where it was trained, or with "
             "--trust-pickle here"
         )

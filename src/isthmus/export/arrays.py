@@ -45,7 +45,10 @@ def array_of(value: Any) -> Array:
         ValueError: it is none, or does not agree with itself.
     """
     if isinstance(value, (bool, int, float)):
-        return np.asarray(value)
+        try:
+            return np.asarray(float(value))
+        except OverflowError as exc:
+            raise ValueError("a number beyond every float") from exc
     if not isinstance(value, Made):
         raise ValueError(f"expected an array, got {type(value).__name__}")
     if str(value.by) in _RECONSTRUCT:

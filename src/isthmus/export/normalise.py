@@ -49,12 +49,13 @@ def _statistics(state: dict[Any, Any]) -> Normalise | None:
     running = state["obs_rms"]
     if isinstance(running, dict):
         raise ValueError("observations by name (a Dict space) are not exported")
-    if not isinstance(running, Made) or str(running.by) != _STATISTICS:
-        found = running.by if isinstance(running, Made) else type(running).__name__
-        raise ValueError(f"expected running means, got {found}")
+    made = isinstance(running, Made) and str(running.by) == _STATISTICS
+    if not made or not isinstance(running.state, dict):
+        raise ValueError("expected the running means of one row")
     mean = array_of(running.state["mean"]).astype(np.float64).ravel()
     variance = array_of(running.state["var"]).astype(np.float64).ravel()
-    std = np.sqrt(variance + number_of(state["epsilon"]))
+    with np.errstate(invalid="ignore"):  # of less than zero: found out below
+        std = np.sqrt(variance + number_of(state["epsilon"]))
     clip = number_of(state["clip_obs"])
     if mean.shape != std.shape or not (np.isfinite(mean).all() and (std > 0).all() and clip > 0):
         raise ValueError("mean, variance and clip do not agree")

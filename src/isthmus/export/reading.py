@@ -135,7 +135,9 @@ def _refuse_state_dict(data: bytes, source: str, reading: Reading) -> None:
         if reading.trusted:
             return
         raise PolicyLoadError(f"{exc}. If it is a policy of yours, {AS_TORCHSCRIPT}") from exc
-    shown = ", ".join(f"{name} {array.shape}" for name, array in list(tensors.items())[:4])
+    shown = ", ".join(
+        f"{ascii(name)[1:-1]} {array.shape}" for name, array in list(tensors.items())[:4]
+    )
     raise PolicyLoadError(
         f"{source} is a state dict: tensors ({shown[:200]}, ...) without the network they belong "
         f"to, and none is guessed. Load it into its network, and {AS_TORCHSCRIPT}"

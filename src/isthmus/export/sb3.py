@@ -181,7 +181,7 @@ def _described(space: Space) -> str:
 
 
 def _facts(attributes: _Attributes, archive: Archive, policy_class: str) -> dict[str, Any]:
-    version = "_stable_baselines3_version"
+    version, steps = "_stable_baselines3_version", attributes.plain("num_timesteps")
     return {
         "format": "stable-baselines3",
         "version": archive.read(version).decode("ascii", "replace")[:32].strip()
@@ -189,7 +189,7 @@ def _facts(attributes: _Attributes, archive: Archive, policy_class: str) -> dict
         else "",
         "algorithm": _algorithm(attributes, policy_class),
         "policy_class": policy_class,
-        "num_timesteps": attributes.plain("num_timesteps"),
+        "num_timesteps": steps if isinstance(steps, int) else None,
     }
 
 

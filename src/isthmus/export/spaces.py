@@ -28,6 +28,8 @@ __all__ = [
 
 Array = NDArray[Any]
 
+MAX_CLASSES = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class Box:
@@ -121,8 +123,6 @@ def space_of(value: Any) -> Space:
             f"action is one of {', '.join(_KINDS)} are"
         )
     state = value.state
-    if isinstance(state, tuple):  # of a class with slots
-        state = state[0]
     if not isinstance(state, dict):
         raise ValueError(f"expected the parts of a {kind}")
     missing = [key for key in _KINDS[kind][1] if key not in state]
@@ -141,12 +141,17 @@ def _box(state: Mapping[str, Any]) -> Box:
 def _discrete(state: Mapping[str, Any]) -> Discrete:
     if number_of(state.get("start", 0)):
         raise ValueError("a Discrete space that does not count from 0 is not exported")
-    return Discrete(int(number_of(state["n"])))
+    return Discrete(_count(state["n"]))
 
 
 def _multi_discrete(state: Mapping[str, Any]) -> MultiDiscrete:
     nvec = array_of(state["nvec"])
-    if nvec.ndim != 1 or "start" in state and array_of(state["start"]).any():
+    if (
+        nvec.ndim != 1
+        or nvec.dtype.kind not in "iu"
+        or "start" in state
+        and array_of(state["start"]).any()
+    ):
         raise ValueError("a MultiDiscrete of one row that counts from 0 is all that is exported")
     return MultiDiscrete(nvec)
 
@@ -155,7 +160,14 @@ def _multi_binary(state: Mapping[str, Any]) -> MultiBinary:
     n = state["n"]
     if isinstance(n, (tuple, list)):
         raise ValueError("a MultiBinary of one row is all that is exported")
-    return MultiBinary((int(number_of(n)),))
+    return MultiBinary((_count(n),))
+
+
+def _count(value: Any) -> int:
+    number = number_of(value)
+    if not 1 <= number <= MAX_CLASSES or not number.is_integer():
+        raise ValueError(f"expected a number of classes, got {number}")
+    return int(number)
 
 
 _KINDS: dict[str, tuple[Callable[[Mapping[str, Any]], Space], tuple[str, ...]]] = {

@@ -204,7 +204,7 @@ def _kinds(block: Any) -> Iterator[str]:
 
 def _first_line(exc: Exception) -> str:
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return (lines[0] if lines else type(exc).__name__)[:300]
+    return ascii(lines[0] if lines else type(exc).__name__)[1:-1][:300]
 
 
 def _import_torch() -> Any:

@@ -15,6 +15,7 @@ Source: `pickletools`, the standard library's own description of every opcode.
 from __future__ import annotations
 
 import pickletools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +102,8 @@ def read(data: bytes, source: str, expected: Expected) -> Any:
             if opcode == "STOP" and position + 1 != len(data):
                 raise ValueError("something follows its end")
         return machine.result
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError) as exc:
+    # A Warning too: where those are errors, pickletools raises one for an odd escape in a text.
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, Warning) as exc:
         raise PolicyLoadError(f"{source} is no pickle that can be read: {exc}") from exc
 
 
@@ -165,7 +167,7 @@ class _Machine:
         if not isinstance(module, str) or not isinstance(name, str):
             raise ValueError("a name that is no text")
         found = Name(module, name)
-        if not self._expected(str(found)):
+        if not re.fullmatch(r"[\w.]+", str(found)) or not self._expected(str(found)):
             raise PolicyLoadError(
                 f"{self._source} names {str(found)[:120]!r}, which is nothing that a policy's file "
                 "of this kind is made of; unpickling it could run code, so it is refused"
@@ -185,11 +187,11 @@ class _Machine:
 
     def fill(self, values: list[Any]) -> None:
         target = self.top()
-        pairs = list(zip(values[::2], values[1::2], strict=True))
+        pairs = [(_key(k), v) for k, v in zip(values[::2], values[1::2], strict=True)]
         if isinstance(target, Made):
             target.items.extend(pairs)
         elif isinstance(target, dict):
-            target.update((_key(key), value) for key, value in pairs)
+            target.update(pairs)
         else:
             raise ValueError("keys for something that takes none")
 
