@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Address", "Connection", "ask", "observe"]
+__all__ = ["ZERO", "Address", "Connection", "ask", "observe"]
 
 Address = tuple[str, int]
 Message = Mapping[str, Any]
+
+ZERO = (0.0,) * 6
+"""Joint positions of the arm that most tests ask for, rad."""
 
 HOPELESS = 30.0
 """Seconds after which nothing will come any more. It says nothing about how fast anything is."""

@@ -17,10 +17,13 @@ import pytest
 from ..support.waiting import until
 from .first_clients import Address, ask
 
-__all__ = ["ROOT", "Gateway", "Starter", "run_isthmus", "run_script", "starter"]
+__all__ = ["NEVER", "ROOT", "Gateway", "Starter", "run_isthmus", "run_script", "starter"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "ipc_policy_gateway.py"
+NEVER = "3600"
+"""Seconds: an interval that does not come round while a test runs."""
+
 ENVIRON = {**os.environ, "PYTHONWARNINGS": "error"}
 
 Event = dict[str, Any]
@@ -146,9 +149,9 @@ class Starter:
         return gateway.wait()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Starts gateways that live as long as the module's tests."""
+    """Starts gateways that live as long as the tests."""
     with ExitStack() as stack:
         yield Starter(tmp_path_factory, stack)
 
