@@ -1,4 +1,4 @@
-"""Archives whose pickles were changed at random: a policy, or an error of ours, and nothing else."""
+"""Archives whose pickles were changed at random: each is a policy, or an error of ours."""
 
 from __future__ import annotations
 

@@ -50,7 +50,6 @@ def prepare(
     *,
     cache: Path,
     contract: Contract | None = None,
-    trust_pickle: bool = False,
 ) -> Path:
     """The ONNX model of a foreign file, exported unless it has been before.
 
@@ -61,7 +60,6 @@ def prepare(
         path: any model; one without a foreign suffix comes back as it is.
         cache: where exports are kept.
         contract: what it is to be served under; None makes one from its spaces.
-        trust_pickle: as in `Options`.
 
     Raises:
         PolicyLoadError: as `export_policy`.
@@ -72,9 +70,7 @@ def prepare(
         return path
     statistics = path.with_name(f"{path.stem}.vecnormalize.pkl")
     vecnormalize = statistics if statistics.is_file() else None
-    options = Options(
-        naming=Naming(contract=contract), vecnormalize=vecnormalize, trust_pickle=trust_pickle
-    )
+    options = Options(naming=Naming(contract=contract), vecnormalize=vecnormalize)
     data = read_file(path, MAX_SOURCE_BYTES)
     folder = cache / _key(data, path.stem, options)
     model = folder / f"{path.stem}.onnx"
@@ -92,7 +88,6 @@ def _key(data: bytes, stem: str, options: Options) -> str:
         parts.append(hashlib.sha256(statistics).hexdigest())
     if options.naming.contract is not None:
         parts.append(json.dumps(options.naming.contract.to_dict(), sort_keys=True))
-    parts.append(str(options.trust_pickle))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
