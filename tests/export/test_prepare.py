@@ -119,7 +119,11 @@ def test_other_files_come_back_as_they_are(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_where_exports_are_kept() -> None:
+def test_where_exports_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/isthmus/exports")
     assert cache_folder({"XDG_CACHE_HOME": "x", "HOME": "/h"}) == Path("/h/.cache/isthmus/exports")
-    assert os.path.isabs(cache_folder({}))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: "/p" if path == "~" else path)
+    assert cache_folder({}) == Path("/p/.cache/isthmus/exports")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(PolicyLoadError, match="XDG_CACHE_HOME"):
+        cache_folder({})

@@ -38,10 +38,17 @@ FOREIGN_SUFFIXES = (".zip", ".pt", ".pth")
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where exports are kept: XDG_CACHE_HOME is read, and HOME."""
+    """Where exports are kept: XDG_CACHE_HOME is read, and HOME.
+
+    Raises:
+        PolicyLoadError: neither says, and the system knows no home of this user.
+    """
     base = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
-        base = os.path.join(environ.get("HOME", "") or "/tmp", ".cache")
+        base = os.path.join(environ.get("HOME", "") or os.path.expanduser("~"), ".cache")
+    if not os.path.isabs(base):
+        # Never a folder that others can write: what lies there is served.
+        raise PolicyLoadError("exports need a folder to be kept in: set XDG_CACHE_HOME")
     return Path(base) / "isthmus" / "exports"
 
 
