@@ -71,12 +71,14 @@ def test_a_policy_that_hangs_is_unwell_and_its_pages_go_on() -> None:
     scripted = Scripted()
     with watched(policy(scripted, pair())) as (served, pages), BinaryPeer(served.unix) as peer:
         peer.greet(pair())
+        connected = ("isthmus_connected_sessions", "binary", "unix")
+        until(lambda: pages.samples()[connected] == 1, "its pass with the greeting is over")
         until(lambda: pages.get("/healthz") == (200, "ok\n"), "it is well to begin with")
         peer.tell(Observation({"q": np.full((1, 2), 107, np.float32)}, 1))
         _, said = until(lambda: (page := pages.get("/healthz"))[0] == 503 and page, "it hangs")
         assert "in one pass for" in said
         assert pages.get("/readyz")[0] == 200
-        assert pages.samples()["isthmus_connected_sessions", "binary", "unix"] == 1
+        assert pages.samples()[connected] == 1
         scripted.release.set()
         peer.answer()
         until(lambda: pages.get("/healthz")[0] == 200, "it is well again")
