@@ -13,12 +13,13 @@ from isthmus.client import reporting
 from isthmus.client.action import Timing
 from isthmus.client.reporting import FOLD, INTERVAL_NS, Reporter, Totals
 from isthmus.errors import ConnectionLostError
+from isthmus.gateway import Settings
 from isthmus.protocol.messages import Message, Telemetry
 from isthmus.telemetry import LinkReport
 
 from ..support.contracts import pair
 from ..support.gateways import Served, serving
-from ..support.policies import Scripted, policy
+from ..support.policies import Scripted, half, policy
 from ..support.waiting import until
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -83,6 +84,18 @@ def test_why_an_action_was_not_the_policys(way: str) -> None:
     assert sum(report.causes.get("inference_failed", 0) for report in told) == 10
     assert sum(report.applied for report in told) == 30
     assert sum(report.levels_s.get("bridge", 0.0) for report in told) > 0
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_gateway_that_infers_beside_its_loop_takes_them_after_the_answer(way: str) -> None:
+    settings = Settings(executor="thread")
+    with serving(policy(half, pair()), settings=settings) as served, listening(served) as told:
+        with served.connect(**WAYS[way]) as link:
+            for _ in range(40):
+                assert link.act(q=[1, 2]).status == "policy"
+        until(lambda: sum(report.steps for report in told) == 40, "every step reported")
+    assert served.engine.counters.errors == 0
 
 
 def test_a_short_run_is_reported_when_the_link_closes(served: Served) -> None:

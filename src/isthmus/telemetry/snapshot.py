@@ -90,7 +90,8 @@ class Snapshot:
         levels_s: level of the ladder -> seconds that the links say they spent there.
         round_trip: what the links measured of their round trips since the start, merged.
         wire: the same less the gateway's own span, step by step, merged: the journey alone.
-        readings: what the alerts look at, by `AlertRule.reading`; None where there is nothing yet.
+        readings: what the alerts look at, by `AlertRule.reading`, and `consec_deadline_miss`, the
+            longest run of misses now; None where there is nothing to judge.
         alerts: name -> severity now: 0 none, 1 WARN, 2 CRIT.
     """
 

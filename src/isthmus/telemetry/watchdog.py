@@ -62,20 +62,23 @@ class DeadlineWatchdog:
             True if an escalation is due now: once in each run of misses, at the step at which it
             becomes `escalate_after` long.
         """
-        missed = bool(missed)
         recent = self._recent
         if len(recent) == recent.maxlen:
             self._recent_misses -= recent[0]
         recent.append(missed)
-        self._recent_misses += missed
         self.steps += 1
-        self.misses += missed
-        self.consecutive = self.consecutive + 1 if missed else 0
+        if missed:
+            self._recent_misses += 1
+            self.misses += 1
+            self.consecutive += 1
+        else:
+            self.consecutive = 0
         if self.degrade_ratio:
             self._judge()
-        due = missed and self.consecutive == self.escalate_after
-        self.escalations += due
-        return due
+        if missed and self.consecutive == self.escalate_after:
+            self.escalations += 1
+            return True
+        return False
 
     @property
     def miss_rate(self) -> float:
@@ -88,9 +91,10 @@ class DeadlineWatchdog:
         return self._recent_misses / len(self._recent) if self._recent else 0.0
 
     def _judge(self) -> None:
-        rate = self.recent_miss_rate
+        seen = len(self._recent)
+        allowed = self.degrade_ratio * seen
         if self.degraded:
-            self.degraded = rate > self.degrade_ratio * LEAVE_SHARE
+            self.degraded = self._recent_misses > allowed * LEAVE_SHARE
         else:
             enough = min(ENOUGH, self._recent.maxlen or ENOUGH)
-            self.degraded = len(self._recent) >= enough and rate > self.degrade_ratio
+            self.degraded = self._recent_misses > allowed and seen >= enough
