@@ -3,7 +3,11 @@ from __future__ import annotations
 import builtins
 import hashlib
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -568,3 +572,14 @@ def test_the_twin_answers_the_same_and_says_so(maker, step, no_runtime, monkeypa
 def test_without_a_twin_the_way_forward_is_shown(maker, no_runtime):
     with pytest.raises(MissingDependencyError, match="pip install onnxruntime`"):
         load(maker.mlp(numpy=None))
+
+
+def test_onnx_runtime_reports_nothing_to_its_makers(tmp_path):
+    """Its newer releases keep an identifier of the machine in the user's cache, and send it home."""
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    for name in ("ORT_DISABLE_TELEMETRY", "CI"):
+        environ.pop(name, None)
+    model = Path(__file__).resolve().parents[2] / "policies" / "reach.onnx"
+    program = "import sys\nfrom isthmus.policy import load\nload(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", program, str(model)], env=environ, check=True)
+    assert list(tmp_path.rglob("*")) == []

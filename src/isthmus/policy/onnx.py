@@ -8,6 +8,7 @@ they are bound, so there they are bound again at every step.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _LOG = logging.getLogger("isthmus.policy")
 
 CPU = "CPUExecutionProvider"
 PACKAGE = "onnxruntime"
+NO_REPORTS = "ORT_DISABLE_TELEMETRY"
 
 _FATAL = 4
 """Log level of ONNX Runtime: what fails is raised, and needs no second line on stderr."""
@@ -112,6 +114,12 @@ def _policy(manifest: Manifest, session: Any, name: str) -> ModelPolicy:
 
 
 def _import_runtime() -> Any:
+    """Import ONNX Runtime, whose newer releases report to their makers unless told not to.
+
+    It looks at the variable once, when it is loaded; whoever wants the reports sets it to 0.
+    Source: microsoft/onnxruntime, docs/Privacy.md.
+    """
+    os.environ.setdefault(NO_REPORTS, "1")
     try:
         import onnxruntime
     except ImportError as exc:
