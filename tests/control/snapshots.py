@@ -63,7 +63,11 @@ def busy(**changes: Any) -> Snapshot:
         "levels_s": {"normal": 12.5, "stopped": 1.0},
         "round_trip": histogram(*DURATIONS_NS),
         "wire": histogram(*DURATIONS_NS),
-        "readings": {"deadline_miss_rate": 0.125, "empty_joint_states": 3},
+        "readings": {
+            "deadline_miss_rate": 0.125,
+            "empty_joint_states": 3,
+            "consec_deadline_miss": 2,
+        },
         "alerts": {"latency_p95": 1, "deadline_miss_rate": 2, "rand_hash_mismatch_burst": 0},
     }
     return idle(**{**given, **changes})

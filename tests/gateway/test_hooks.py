@@ -87,7 +87,7 @@ def test_every_stage_is_measured_and_they_add_up(watched: Watched, way: str) -> 
     parts = sum(found.stages[stage].total for stage in GATEWAY_STAGES[:-1])
     assert parts == found.stages["total"].total
     assert found.outcomes == {"policy": steps, "miss": 0, "fallback": 0, "error": 0}
-    assert watched.served.engine.busy_since_ns == 0
+    until(lambda: watched.served.engine.busy_since_ns == 0)
     until(lambda: not watched.served.engine.sessions)
     (opened,), (closed,) = watched.wait_for("session_opened"), watched.wait_for("session_closed")
     assert opened["policy"] == "policy"

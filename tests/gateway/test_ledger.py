@@ -35,6 +35,7 @@ def test_an_unused_ledger_says_nothing() -> None:
     assert found.readings == {
         "latency_p95_ms": None,
         "deadline_miss_rate": None,
+        "consec_deadline_miss": 0,
         "rand_hash_mismatch_burst": 0,
         "empty_joint_states": 0,
     }
@@ -448,3 +449,76 @@ def test_a_sink_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> No
 def test_arguments_out_of_range_are_refused(wrong: dict) -> None:  # type: ignore[type-arg]
     with pytest.raises(ValueError, match="needs|expected"):
         Ledger(**wrong)
+
+
+# clients that open one connection per message -------------------------------------------------
+
+
+def once(ledger: Ledger, name: str, host: str, *, missed: bool) -> None:
+    """A connection of a plain client that asks once and leaves."""
+    client = session(name, plain=True)
+    client.peer = f"{host}:{name}"
+    ledger.opened(client)
+    step(ledger, client, missed=missed)
+    ledger.closed(client)
+    ledger.end_pass(())
+
+
+def test_misses_are_counted_across_the_connections_of_one_client() -> None:
+    clock = Clock()
+    ledger = Ledger(events := Events(), escalate_after=3, degrade_ratio=0.5, now_ns=clock)
+    for number in range(30):
+        once(ledger, str(number), "127.0.0.1", missed=True)
+    assert len(events.of("deadline_escalation")) == len(events.of("degrade_entered")) == 1
+    assert ledger.totals()["consec_deadline_miss"] == 30
+    found = ledger.snapshot()
+    assert (found.sessions, found.readings["consec_deadline_miss"]) == ((), 30)
+    assert {(event["steps"], event["misses"]) for event in events.of("session_closed")} == {(1, 1)}
+    once(ledger, "in time", "127.0.0.1", missed=False)
+    assert ledger.totals()["consec_deadline_miss"] == 0
+    assert ledger.snapshot().readings["consec_deadline_miss"] == 0
+
+
+def test_clients_of_another_host_or_that_are_there_at_once_are_counted_apart() -> None:
+    ledger = Ledger(events := Events(), escalate_after=3, now_ns=Clock())
+    stays = session("stays", plain=True)
+    stays.peer = "10.0.0.1:1"
+    ledger.opened(stays)
+    for number in range(2):
+        once(ledger, str(number), "10.0.0.1", missed=True)
+        once(ledger, str(number), "10.0.0.2", missed=True)
+        step(ledger, stays)
+    assert events.of("deadline_escalation") == []
+    assert ledger.snapshot().sessions[0].counters["misses"] == 0
+
+
+def test_a_client_that_comes_a_minute_later_is_another() -> None:
+    clock = Clock()
+    ledger = Ledger(events := Events(), escalate_after=2, now_ns=clock)
+    once(ledger, "1", "127.0.0.1", missed=True)
+    clock.now_ns += 61 * SECOND
+    assert ledger.totals()["consec_deadline_miss"] == 0
+    assert ledger.snapshot().readings["consec_deadline_miss"] == 0
+    once(ledger, "2", "127.0.0.1", missed=True)
+    assert events.of("deadline_escalation") == []
+
+
+def test_a_link_never_takes_up_what_another_left() -> None:
+    ledger = Ledger(events := Events(), escalate_after=2)
+    for name in ("first", "second"):
+        link = session(name)
+        link.peer = "process 1"
+        ledger.opened(link)
+        step(ledger, link, missed=True)
+        ledger.closed(link)
+        ledger.end_pass(())
+    assert events.of("deadline_escalation") == []
+
+
+def test_what_is_remembered_of_clients_is_bounded() -> None:
+    ledger = Ledger(now_ns=Clock())
+    for number in range(1_100):
+        once(ledger, "1", f"10.0.{number // 256}.{number % 256}", missed=True)
+    ledger.fold()
+    assert len(ledger._clients._left) <= 1_024
+    assert len(ledger._accounts._parted) <= 256

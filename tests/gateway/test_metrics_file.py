@@ -39,6 +39,7 @@ def snapshot(**changes: Any) -> Snapshot:
             SessionState("a", "process 1", "shm", "binary", "reach", 1, {"consecutive": 2}),
             SessionState("b", "127.0.0.1:9", "tcp", "json", "reach", 1, {"consecutive": 7}),
         ),
+        "readings": {"consec_deadline_miss": 7, "latency_p95_ms": None},
         "stages": {"total": latency()},
         "recent": {
             "total": {

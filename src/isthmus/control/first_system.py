@@ -90,8 +90,8 @@ FIRST_SYSTEM: tuple[Metric, ...] = (
     ),
     _row(
         "consec_deadline_miss", "gauge", "Most misses in a row, now, of the connected sessions.",
-        "sessions.counters[consecutive]",
-        lambda s: max((x.counters.get("consecutive", 0) for x in s.sessions), default=0),
+        "readings[consec_deadline_miss]",
+        lambda s: s.readings.get("consec_deadline_miss") or 0,
     ),
     *map(_severity, _SEVERITIES),
 )  # fmt: skip

@@ -32,6 +32,7 @@ from ..telemetry import (
     SessionState,
     Snapshot,
 )
+from .clients import PATIENCE_NS
 from .mismatches import Mismatch, Mismatches
 
 __all__ = ["OUTCOMES", "Accounts", "Instants", "Note", "Pass", "Row", "Watched"]
@@ -44,6 +45,7 @@ RECENT_STEPS = 200
 
 _WATCHED = ("steps", "misses", "consecutive", "escalations")
 _LEVELS = frozenset(level.name.lower() for level in Level)
+_MOST_PARTED = 256
 _AT_ONCE = 512
 """Steps whose columns are counted together."""
 
@@ -110,6 +112,7 @@ class Accounts:
         self._policies: tuple[PolicyState, ...] = ()
         self._seen: dict[int, _Seen] = {}
         self._mismatches = Mismatches()
+        self._parted: dict[str, tuple[int, int]] = {}
         self._levels_s: dict[str, float] = {}
         self._round_trip, self._wire = LogHistogram(), LogHistogram()
 
@@ -162,16 +165,22 @@ class Accounts:
         """These are served from now on."""
         self._policies = policies
 
-    def opened(self, number: int, state: SessionState) -> None:
-        """A session was welcomed, or something about it has changed."""
-        seen = self._seen.get(number)
-        if seen is None:
-            self._seen[number] = _Seen(state)
-        else:
-            seen.state = state
+    def opened(self, number: int, state: SessionState, watched: Watched, place: str) -> None:
+        """A session was welcomed; `watched` is what its client, from `place`, has had before."""
+        self._parted.pop(place, None)
+        self._seen[number] = _Seen(state, watched)
 
-    def closed(self, number: int) -> None:
-        """A session has ended."""
+    def changed(self, number: int, state: SessionState) -> None:
+        """Something about a session is not as it was."""
+        if number in self._seen:
+            self._seen[number].state = state
+
+    def closed(self, number: int, place: str, consecutive: int, now_ns: int) -> None:
+        """A session has ended; `consecutive` are the misses that it ended with."""
+        if consecutive:
+            self._parted[place] = consecutive, now_ns
+            if len(self._parted) > _MOST_PARTED:
+                del self._parted[next(iter(self._parted))]
         self._seen.pop(number, None)
         self._mismatches.forget(number)
 
@@ -207,7 +216,8 @@ class Accounts:
         values = {name: item for name, item in difference.items() if name != "key"}
         if "key" in difference:
             values["first_difference"] = difference["key"]
-        self._emit(new_event("rand_hash_mismatch", **joined, **hashes, **about, **values))
+        event = new_event("rand_hash_mismatch", **joined, **hashes, **about, **values)
+        self._emit({**event, "ts_wall": found.wall_ns / 1e9})
 
     def told(self, number: int, data: Mapping[str, Any]) -> None:
         """A link reported what it feels. It may say anything; what cannot be true is left out."""
@@ -259,9 +269,16 @@ class Accounts:
         return {
             "latency_p95_ms": total["p95"] / 1e6 if fresh else None,
             "deadline_miss_rate": sum(missed) / len(missed) if fresh else None,
+            "consec_deadline_miss": self._consecutive(now_ns),
             "rand_hash_mismatch_burst": self._mismatches.burst(now_ns),
             "empty_joint_states": max((seen.empties for seen in self._seen.values()), default=0),
         }
+
+    def _consecutive(self, now_ns: int) -> int:
+        """Most misses in a row, of who is connected and of clients that were a moment ago."""
+        there = (seen.watched[2] for seen in self._seen.values())
+        gone = (run for run, left in self._parted.values() if now_ns - left <= PATIENCE_NS)
+        return max((*there, *gone), default=0)
 
 
 def _state(seen: _Seen) -> SessionState:

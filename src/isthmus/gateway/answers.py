@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -44,8 +44,20 @@ LONGEST_NS = 3_600_000_000_000
 class Answers:
     """Makes answers and counts them."""
 
-    def __init__(self, deadline_ns: int, counters: Counters) -> None:
-        """Use `deadline_ns` for clients that name none; 0 takes a share of control_dt."""
+    def __init__(
+        self,
+        deadline_ns: int,
+        counters: Counters,
+        totals: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
+        """Take what answers need.
+
+        Args:
+            deadline_ns: for clients that name none; 0 takes a share of control_dt.
+            counters: are added to.
+            totals: what a client that asks for the counters is told; None = the counters.
+        """
+        self._totals = totals or counters.to_dict
         self._deadline_ns = deadline_ns
         self._counters = counters
 
@@ -122,7 +134,7 @@ class Answers:
             return Reset()
         if isinstance(message, Admin):
             if message.op == "get_counters":
-                return AdminAck(message.op, self._counters.to_dict(), 0, 0, time_ns(), corr_id)
+                return AdminAck(message.op, self._totals(), 0, 0, time_ns(), corr_id)
             return ErrorAnswer(
                 "bad_admin_op",
                 f"unknown operation {message.op[:64]!r}; known: get_counters, flush_metrics",

@@ -123,7 +123,7 @@ class Engine:
         self._upgrade_at = upgrade_at
         infer_ns = {name: measure(policy) for name, policy in policies.items()}
         self._register = Register(policies, infer_ns)
-        self._answers = Answers(self.settings.deadline_ns, self.counters)
+        self._answers = Answers(self.settings.deadline_ns, self.counters, self.ledger.totals)
         self._desk = Desk(
             policies,
             infer_ns,

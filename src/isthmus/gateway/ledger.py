@@ -25,7 +25,8 @@ from ..events.kinds import EventSink, new_event
 from ..events.log import EventLog
 from ..protocol.messages import Action, Answer, Message, Outcome
 from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
-from .accounts import OUTCOMES, Accounts, Note, Pass, Row
+from .accounts import OUTCOMES, Accounts, Note, Pass, Row, Watched
+from .clients import Clients, place_of
 from .counters import Counters
 from .mismatches import Mismatch
 from .payloads import Payloads
@@ -105,6 +106,8 @@ class Ledger:
         self._numbers = count(1)
         self._rows: list[Row] = []
         self._notes: list[Note] = []
+        self._open: dict[int, DeadlineWatchdog] = {}
+        self._clients = Clients()
         self._leaving: list[tuple[Session, str]] = []
         self._passes: deque[Pass] = deque()
         self._folding = threading.Lock()
@@ -179,9 +182,7 @@ class Ledger:
                 self._escalate(session, watchdog)
             if watchdog.degraded is not was:
                 self._tell_degraded(session, watchdog)
-            watched = (
-                watchdog.steps, watchdog.misses, watchdog.consecutive, watchdog.escalations,
-            )  # fmt: skip
+            watched = _watched(watchdog)
             if answer.clipped:
                 self.counters.joint_limit_violation += 1
         instants = (
@@ -235,6 +236,15 @@ class Ledger:
         )  # fmt: skip
         self._note(self._accounts.mismatched, found)
 
+    def totals(self) -> dict[str, Any]:
+        """The counters, live, by the names that the first system's clients ask for."""
+        return {**self.counters.to_dict(), "consec_deadline_miss": self._consecutive()}
+
+    def _consecutive(self) -> int:
+        """Most misses in a row, of who is connected and of clients that were a moment ago."""
+        there = max((watchdog.consecutive for watchdog in self._open.values()), default=0)
+        return max(there, self._clients.consecutive(self._now_ns()))
+
     # what else happens --------------------------------------------------------------------
 
     def serving(self, policies: Sequence[PolicyState]) -> None:
@@ -245,10 +255,13 @@ class Ledger:
         """A session was welcomed."""
         self.counters.sessions += 1
         session.number = next(self._numbers)
-        ratio = self._degrade_ratio if session.hello is None else 0.0
-        session.watchdog = DeadlineWatchdog(self._escalate_after, ratio)
+        watchdog = self._watchdog_for(session)
+        session.watchdog, session.before = watchdog, (watchdog.steps, watchdog.misses)
+        self._open[session.number] = watchdog
         state = _state_of(session)
-        self._note(self._accounts.opened, session.number, state)
+        self._note(
+            self._accounts.opened, session.number, state, _watched(watchdog), place_of(session)
+        )
         self._tell(
             "session_opened",
             session,
@@ -259,10 +272,17 @@ class Ledger:
             resumed=resumed,
         )
 
+    def _watchdog_for(self, session: Session) -> DeadlineWatchdog:
+        """A new one, or for a client without a link what it left behind a moment ago."""
+        if session.hello is not None:
+            return DeadlineWatchdog(self._escalate_after)
+        left = self._clients.resume(session, self._now_ns())
+        return left or DeadlineWatchdog(self._escalate_after, self._degrade_ratio)
+
     def changed(self, session: Session) -> None:
         """A session travels another way, or another policy answers it."""
         if session.number:
-            self._note(self._accounts.opened, session.number, _state_of(session))
+            self._note(self._accounts.changed, session.number, _state_of(session))
 
     def closed(self, session: Session, reason: str = "") -> None:
         """A session has ended."""
@@ -270,13 +290,15 @@ class Ledger:
             self._leaving.append((session, reason))
 
     def _leave(self, session: Session, reason: str) -> None:
-        watchdog = session.watchdog
-        self._note(self._accounts.closed, session.number)
-        if watchdog is not None:
-            about = {"reason": reason} if reason else {}
-            self._tell(
-                "session_closed", session, steps=watchdog.steps, misses=watchdog.misses, **about
-            )
+        watchdog = self._open.pop(session.number)
+        steps, misses = watchdog.steps - session.before[0], watchdog.misses - session.before[1]
+        run, now_ns = 0, self._now_ns()
+        if session.hello is None:
+            run = watchdog.consecutive
+            self._clients.leave(session, now_ns)
+        self._note(self._accounts.closed, session.number, place_of(session), run, now_ns)
+        about = {"reason": reason} if reason else {}
+        self._tell("session_closed", session, steps=steps, misses=misses, **about)
 
     def began_episode(self, session: Session, reset: Mapping[str, Any]) -> None:
         """An observation came with a reset."""
@@ -387,6 +409,10 @@ class Ledger:
         if kind not in self._faults:  # once, not at every step that it lasts
             self._faults.add(kind)
             log.error("the ledger cannot %s; it goes on without", what, exc_info=exc)
+
+
+def _watched(watchdog: DeadlineWatchdog) -> Watched:
+    return watchdog.steps, watchdog.misses, watchdog.consecutive, watchdog.escalations
 
 
 def _state_of(session: Session) -> SessionState:

@@ -145,9 +145,7 @@ def _first_counters(snapshot: Snapshot) -> dict[str, float]:
     found: dict[str, float] = {name: counters.get(name, 0) for name in FIRST_COUNTERS}
     asked = counters.get("observations", 0)
     found["deadline_miss_rate"] = found["deadline_miss"] / asked if asked else 0.0
-    found["consec_deadline_miss"] = max(
-        (session.counters.get("consecutive", 0) for session in snapshot.sessions), default=0
-    )
+    found["consec_deadline_miss"] = snapshot.readings.get("consec_deadline_miss") or 0
     return found
 
 

@@ -6,6 +6,7 @@ again for the next question. A handshake is never recorded: it holds the secrets
 
 from __future__ import annotations
 
+from time import monotonic_ns, time_ns
 from typing import Any
 
 from ..protocol import JsonCodec
@@ -65,7 +66,8 @@ class Payloads:
         corr_id = corr_id or f"{session.name}-{session.protocol.memory.seq}"
         about = {"corr_id": corr_id, "session": session.name, "remote": session.peer}
         came: dict[str, Any] = {
-            "phase": "recv", "type": "received", "severity": 0, "mono_ns": at_ns, **about,
+            "phase": "recv", "type": "received", "severity": 0, "mono_ns": at_ns,
+            "ts_wall": (time_ns() - monotonic_ns() + at_ns) / 1e9, **about,
         }  # fmt: skip
         left: dict[str, Any] = {"phase": "send", "type": "sent", "severity": 0, **about}
         codec = session.protocol.codec

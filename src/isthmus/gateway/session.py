@@ -43,6 +43,7 @@ class Session:
         closed: True once it is to be forgotten.
         number: which of all welcomed connections, from 1; 0 before.
         watchdog: counts its deadlines, from its welcome on.
+        before: steps and misses that its watchdog had counted by then.
         empties: observations without a joint, in a row, that the ledger has been told of.
         asked: frame, message (None if it is none) and instant of its open question, if exchanges
             are recorded.
@@ -69,6 +70,7 @@ class Session:
     closed: bool = False
     number: int = 0
     watchdog: DeadlineWatchdog | None = None
+    before: tuple[int, int] = (0, 0)
     empties: int = 0
     asked: tuple[memoryview, Message | None, int] | None = None
     watched: dict[int, int] = field(default_factory=dict)
