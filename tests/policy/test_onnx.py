@@ -575,7 +575,7 @@ def test_without_a_twin_the_way_forward_is_shown(maker, no_runtime):
 
 
 def test_onnx_runtime_reports_nothing_to_its_makers(tmp_path):
-    """Its newer releases keep an identifier of the machine in the user's cache, and send it home."""
+    """Its newer releases keep an identifier of the machine in a cache, and send it home."""
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     for name in ("ORT_DISABLE_TELEMETRY", "CI"):
         environ.pop(name, None)
