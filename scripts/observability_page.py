@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from observability_example import example
-from observability_text import FILES, QUESTIONS, SECTIONS
+from observability_text import FILES, QUESTIONS, RECORDING, SECTIONS
 
 from isthmus.cli.serve_flags import GROUPS, Flag
 from isthmus.control.first_system import FIRST_SYSTEM
@@ -74,6 +74,14 @@ def _thresholds(rule: AlertRule) -> str:
 
 def _advice() -> str:
     return _table("| stage with the largest p95 | advice |", _coded(ADVICE))
+
+
+def _recording() -> str:
+    return _table(
+        "| level | shm: round trip, p50 | gateway's processor | json: round trip, p50 | "
+        "gateway's processor |",
+        RECORDING,
+    )
 
 
 def _phases() -> str:
@@ -169,6 +177,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "common": _common,
     "events": _events,
     "example": example,
+    "recording": _recording,
     "fields": _fields,
     "stages": _stages,
     "counters": _counters,
