@@ -498,3 +498,8 @@ def test_what_was_loaded_is_closed_at_the_end(models: Models) -> None:
         ask_load(served, models.write("times 4"))
         assert models.closed == ["times-3"]
     assert models.closed == ["times-3", "times-4"]
+
+
+def test_a_path_forges_no_line_of_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    ask_load(served, "none\n2026-01-01 WARNING all is well")
+    assert caplog.messages and all("\n" not in message for message in caplog.messages)

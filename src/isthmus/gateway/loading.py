@@ -78,7 +78,7 @@ class Loader:
         except (Error, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            raise PolicyLoadError(f"{path}: {type(exc).__name__}: {exc}") from exc
+            raise PolicyLoadError(f"{path!r:.200}: {type(exc).__name__}: {exc}") from exc
         try:
             JsonCodec().bind(policy.contract, 1, asks=False)
             return Loaded(policy, measure(policy))

@@ -128,6 +128,6 @@ class Requests:
         return LoadPolicyAck(message.path, policy.kind, corr_id=message.corr_id)
 
     def _load_failed(self, message: LoadPolicy, why: str) -> Answer:
-        log.warning("load_policy %s: %s", message.path[:200], why)
+        log.warning("load_policy %.200r: %s", message.path, why)
         self._ledger.policy_load_failed(message.path, why, message.corr_id)
         return ErrorAnswer("load_failed", why, corr_id=message.corr_id)
