@@ -235,7 +235,8 @@ processors of a server that others used too (2026-11-23; `python -m bench.record
 client's median does not tell the levels apart: what is written is written after the answer has
 left. The gateway's own time is another matter: with `all` it needs about 0.4 ms of a processor
 more for each step, in the thread that writes, and 1.3 kB of disk. At 100 steps a second that is 4 %
-of a core and 11 GB a day; several hundred a second want `sampled`.
+of a core and 11 GB a day, of which the default quota keeps the last two hours; several hundred a
+second want `sampled`.
 """,
     """\
 ## Metrics

@@ -75,6 +75,16 @@ def test_no_alert_without_its_flag(gateway: Gateway) -> None:
     assert gateway.metrics()["severity"] == {"latency_p95": 0, "deadline_miss_rate": 0}
 
 
+@pytest.mark.parametrize("flags", ["plain", "crit"], ids=["one connection", "fresh connections"])
+def test_deadline_escalate_threshold(alarmed: dict[str, Gateway], flags: str) -> None:
+    gateway = alarmed[flags]
+    gateway.event(type="deadline_escalation")
+    gateway.flush()
+    counters = gateway.metrics()["counters"]
+    assert counters["deadline_escalation_events"] >= 1
+    assert counters["consec_deadline_miss"] >= 50
+
+
 def test_auto_transport_escalate_p95_after_three_flushes(starter: Starter) -> None:
     folder = starter.folder()
     gateway = starter.script(

@@ -102,6 +102,15 @@ def test_the_true_inference_time_of_a_miss_is_in_the_events(moody: Gateway) -> N
     assert late["infer_ms"] > 15.0  # the rest of the budget, and what it needed beyond
 
 
+def test_a_message_is_timed_when_it_came_and_not_when_it_was_answered(moody: Gateway) -> None:
+    (moody.folder / "let_go").unlink(missing_ok=True)
+    assert moody.ask(observe(8.0, 0.0, corr_id="timed"))["data"]["deadline_miss"] is True
+    (moody.folder / "let_go").touch()
+    sent = moody.event(phase="send", corr_id="timed")
+    (received,) = moody.events(phase="recv", corr_id="timed")
+    assert sent["ts_wall"] - received["ts_wall"] > 0.01  # it was answered at its 20 ms
+
+
 def test_degrade_mode_ratio(starter: Starter) -> None:
     """Where too many steps were missed, the policy's actions are replaced by zeros, and counted."""
     folder = starter.folder()

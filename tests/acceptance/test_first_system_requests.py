@@ -10,6 +10,7 @@ import pytest
 
 from .first_clients import ZERO, observe
 from .first_files import dummy
+from .first_words import COUNTERS
 from .processes import Gateway
 
 
@@ -57,6 +58,12 @@ def test_admin_flush_metrics(gateway: Gateway) -> None:
     assert answer["corr_id"] == "a-1"
     assert before - 0.001 <= answer["updated_ts"] <= time.time() + 0.001
     assert gateway.metrics()["updated_ts"] >= before - 0.001
+
+
+def test_admin_get_counters(gateway: Gateway) -> None:
+    answer = gateway.ask({"type": "admin", "op": "get_counters"})
+    assert answer["type"] == "counters"
+    assert set(COUNTERS) <= set(answer["data"])
 
 
 Check = Callable[[Any], bool]
