@@ -21,13 +21,22 @@ from numpy.typing import NDArray
 
 from ..errors import ContractError
 
-__all__ = ["QUANTILES", "RELATIVE_ERROR", "LogHistogram", "record_rows"]
+__all__ = ["QUANTILES", "RELATIVE_ERROR", "LogHistogram", "rank_of", "record_rows"]
 
 RELATIVE_ERROR = 0.01
 """Largest relative error of a quantile between 1 ns and 1000 s."""
 
 QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 """Name in a summary -> share."""
+
+
+def rank_of(q: float, count: int) -> int:
+    """Where among `count` ascending values a quantile is: at one of them, and none understated.
+
+    This is the nearest rank (numpy's method "inverted_cdf"): of five values, p95 is the largest.
+    """
+    return max(0, math.ceil(q * count) - 1)
+
 
 _VERSION = 1
 _GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -106,7 +115,7 @@ class LogHistogram:
         return math.sqrt(self.count * self._squares - self.total * self.total) / self.count
 
     def quantile(self, q: float) -> float:
-        """The duration below which a share `q` of all lies, in ns; 0 if empty.
+        """The smallest duration that at least a share `q` of all do not exceed, in ns; 0 if empty.
 
         Args:
             q: 0 to 1. 0 and 1 are the exact minimum and maximum.
@@ -131,8 +140,7 @@ class LogHistogram:
         for q in shares:
             if not 0 <= q <= 1:
                 raise ValueError(f"a quantile lies between 0 and 1, got {q!r}")
-            # The rank is that of a recorded value, not between two (numpy's method "lower").
-            rank = math.floor(q * (self.count - 1))
+            rank = rank_of(q, self.count)
             if rank >= self.count - 1:
                 found.append(float(self.max))
                 continue

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import groupby, islice
 
-from .histogram import QUANTILES, LogHistogram
+from .histogram import QUANTILES, LogHistogram, rank_of
 
 __all__ = ["RECENT", "SLICES", "LatencyWindow"]
 
@@ -83,7 +83,7 @@ class LatencyWindow:
             "std": math.sqrt(count * squares - total * total) / count,
             "min": float(values[0]),
             "max": float(values[-1]),
-            **{name: float(values[int(q * (count - 1))]) for name, q in QUANTILES.items()},
+            **{name: float(values[rank_of(q, count)]) for name, q in QUANTILES.items()},
         }
 
     def lately(self, now_ns: int) -> dict[str, float]:
