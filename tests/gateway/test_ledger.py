@@ -377,6 +377,8 @@ def test_no_snapshot_is_ever_torn_and_nothing_is_lost() -> None:
         for seq in range(1, steps + 1):
             robot = robots[seq % 2]
             step(ledger, robot, missed=seq % 7 == 0, error="internal" if seq % 11 == 0 else "")
+            if seq % 5 == 0:
+                ledger.end_pass(())
         over.set()
 
     def look() -> None:
@@ -423,6 +425,40 @@ def test_the_engine_waits_for_nobody_who_adds_up() -> None:
         for _ in range(module.MOST_WAITING + 10):
             step(ledger, robot)
     assert ledger.snapshot().counters["observations"] == module.MOST_WAITING + 10
+
+
+def test_passes_in_which_nothing_happens_take_nothing_of_their_neighbours() -> None:
+    ledger = Ledger(events := Events())
+    robot = session()
+    ledger.opened(robot)
+    for seq in range(1, 6):
+        ledger.end_pass(())
+        step(ledger, robot, seq=seq, expected_rand_hash="r1-a", rand_hash="r1-b")
+        ledger.end_pass(())
+    found = ledger.snapshot()
+    assert found.stages["total"].count == found.outcomes["policy"] == 5
+    assert len(events.of("rand_hash_mismatch")) == 5
+
+
+def test_a_note_that_cannot_be_entered_takes_nothing_else_with_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    robot = session()
+    ledger.opened(robot)
+
+    def broken(*_: object) -> None:
+        raise TypeError("nobody expected this")
+
+    monkeypatch.setattr(ledger._accounts, "told", broken)
+    with caplog.at_level(logging.ERROR, "isthmus.gateway"):
+        for _ in range(3):
+            ledger.told(robot, {})
+            step(ledger, robot)
+            ledger.fold()
+    found = ledger.snapshot()
+    assert (found.stages["total"].count, found.counters["answered"]) == (3, 3)
+    assert len(caplog.records) == 1
 
 
 def test_a_sink_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:

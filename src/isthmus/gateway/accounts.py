@@ -117,19 +117,29 @@ class Accounts:
         self._round_trip, self._wire = LogHistogram(), LogHistogram()
 
     def take(self, passes: Iterable[Pass]) -> None:
-        """Add passes up, the oldest first."""
+        """Add passes up, the oldest first.
+
+        Raises:
+            Exception: a note could not be entered; everything else has been.
+        """
+        fault: Exception | None = None
         rows: list[Row] = []
         totals: Mapping[str, Any] = {}
         for more, notes, latest in passes:
             rows += more
             totals = latest
             for note in notes:
-                note.enter(*note.args)
+                try:
+                    note.enter(*note.args)
+                except Exception as exc:
+                    fault = fault or exc
         for start in range(0, len(rows), _AT_ONCE):
             self._count(rows[start : start + _AT_ONCE])
         if totals:
             self._counters = {name: totals.get(name, 0) for name in COUNTERS}
             self._codes = totals["by_code"]
+        if fault is not None:
+            raise fault
 
     def _count(self, rows: Sequence[Row]) -> None:
         timed = []
