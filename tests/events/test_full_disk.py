@@ -111,7 +111,7 @@ def test_a_half_line_that_cannot_be_cut_is_mended_later(
 def test_a_sync_that_fails_is_counted_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults = iter([fault(errno.EIO)])
+    faults = iter([fault(errno.EIO)] * 2)
 
     def fdatasync(_: int) -> None:
         for each in faults:
@@ -120,10 +120,11 @@ def test_a_sync_that_fails_is_counted_and_tried_again(
     monkeypatch.setattr("isthmus.events.livefile.os", Faulty(fdatasync=fdatasync))
     log = EventLog(tmp_path, name=NAME, sync_interval=0.0)
     log.start()
-    until(lambda: log.stats().failed_writes == 1)
-    emit(log, 0, 1)
+    until(lambda: log.stats().failed_writes == 2)
     log.close()
-    assert missing_of(tmp_path) == 0 and kinds_of(tmp_path)[-1] == "log_closed"
+    assert kinds_of(tmp_path) == ["log_opened", "log_writable", "log_closed"]
+    said = events_of(tmp_path)[1]
+    assert (said["error"], said["failures"]) == (os.strerror(errno.EIO), 2)
 
 
 @pytest.fixture

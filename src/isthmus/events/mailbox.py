@@ -151,13 +151,17 @@ class Mailbox:
 
 def payload_bytes(event: Mapping[str, Any]) -> int:
     """Bytes of an event's payloads; 0 where they are too small to matter."""
-    size = sum(_size(event[key]) for key in ("raw", "resp", "arrays") if key in event)
+    size = 0
+    for key in ("raw", "resp", "arrays"):
+        if key in event:
+            size += _size(event[key])
     return size if size > _LARGE else 0
 
 
 def _size(value: Any) -> int:
-    if isinstance(value, Mapping):
-        return sum(map(_size, value.values()))
-    if isinstance(value, (bytes, bytearray, str)):
+    kind = type(value)
+    if kind is bytes or kind is str or kind is bytearray:
         return len(value)
+    if kind is dict or isinstance(value, Mapping):
+        return sum(map(_size, value.values()))
     return int(getattr(value, "nbytes", 0))

@@ -179,10 +179,12 @@ class Writer:
         self.note("dropped", count=count, first_seq=first, last_seq=self._seq - 1, why=why)
 
     def _write(self, files: LogFiles) -> None:
-        if not self._lines:
+        if not self._lines and self._trouble is None:
             return
         try:
             files.write(self._lines)
+            if self._trouble is not None:
+                files.sync()
         except (OSError, EventLogError) as error:
             self._fail(error)
             return
