@@ -125,8 +125,8 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         _number(
             "--deadline-ms", "MS", "budget of clients that name none; default 0.8 x control_dt",
             high=LONGEST_MS, default=0.0,
-            meaning="The answer has left by then: the last millisecond of it, or the last tenth if "
-            "that is less, is kept for sending the fallback where the policy has not answered.",
+            meaning="The answer has left by then: the last tenth of it, 2 ms at most, is kept for "
+            "sending the fallback where the policy has not answered.",
         ),
         _number(
             "--max-sessions", "N", "connections beyond this are refused; default 256", int, low=1,

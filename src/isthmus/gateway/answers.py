@@ -33,7 +33,7 @@ __all__ = ["Answers"]
 
 log = logging.getLogger("isthmus.gateway")
 
-RESERVE_NS = 1_000_000
+RESERVE_NS = 2_000_000
 """Of a plain client's deadline, kept to choose, limit, write and send what answers a miss: at most
 this, and at most a tenth. A link keeps such a reserve itself."""
 
