@@ -21,8 +21,7 @@ from itertools import count
 from time import monotonic_ns, time_ns
 from typing import Any
 
-from ..events.kinds import EventSink, new_event
-from ..events.log import EventLog
+from ..events.kinds import EventSink
 from ..protocol.messages import Action, Answer, Message, Outcome
 from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
 from .accounts import OUTCOMES, Accounts, Note, Pass, Row, Watched
@@ -31,6 +30,7 @@ from .counters import Counters
 from .mismatches import Mismatch
 from .payloads import Payloads
 from .session import Job, Session
+from .telling import Teller
 
 __all__ = ["Answered", "Ledger"]
 
@@ -96,13 +96,13 @@ class Ledger:
         DeadlineWatchdog(escalate_after, degrade_ratio)  # whoever is wrong is told now
         self.counters = Counters()
         self.payloads = Payloads(payloads, sample_every)
-        self._events = events
         self._hash_log = hash_log
         self._escalate_after = escalate_after
         self._degrade_ratio = degrade_ratio
         self._now_ns, self._wall_ns = now_ns, wall_ns
         self._started_wall_ns = wall_ns()
-        self._accounts = Accounts(self.emit, self._record_mismatch, lately_s)
+        self._tell = Teller(events, now_ns, self._failed)
+        self._accounts = Accounts(self._tell.emit, self._record_mismatch, lately_s)
         self._numbers = count(1)
         self._rows: list[Row] = []
         self._notes: list[Note] = []
@@ -118,7 +118,7 @@ class Ledger:
 
     def snapshot(self) -> Snapshot:
         """Everything until the engine's last pass, as of one instant."""
-        lost = self._events.stats().dropped if isinstance(self._events, EventLog) else 0
+        lost = self._tell.dropped
         with self._folding:
             self._fold(len(self._passes))
             return self._accounts.snapshot(
@@ -138,10 +138,6 @@ class Ledger:
     def show_alerts(self, active: Mapping[str, int]) -> None:
         """Name -> severity, for the snapshots from now on."""
         self._alerts = dict(active)
-
-    def emit(self, event: Mapping[str, Any]) -> None:
-        """Hand an event on, if anybody takes them."""
-        self._emit_to(self._events, event)
 
     # the engine's pass --------------------------------------------------------------------
 
@@ -181,7 +177,7 @@ class Ledger:
             if watchdog.record(job.missed):
                 self._escalate(session, watchdog)
             if watchdog.degraded is not was:
-                self._tell_degraded(session, watchdog)
+                self._tell.degraded(session, watchdog)
             watched = _watched(watchdog)
             if answer.clipped:
                 self.counters.joint_limit_violation += 1
@@ -190,8 +186,8 @@ class Ledger:
             sent_ns,
         )  # fmt: skip
         self._rows.append((session.number, outcome, job.missed, instants, watched))
-        if job.missed and self._events is not None:
-            self._tell_miss(job, watchdog, sent_ns, ended_ns - started_ns)
+        if job.missed:
+            self._tell.missed(job, watchdog, sent_ns, ended_ns - started_ns)
         if session.empties:
             session.empties = 0
             self._note(self._accounts.empties, session.number, 0)
@@ -202,31 +198,8 @@ class Ledger:
 
     def _escalate(self, session: Session, watchdog: DeadlineWatchdog) -> None:
         self.counters.deadline_escalation_events += 1
-        self._tell(
-            "deadline_escalation",
-            session,
-            consecutive=watchdog.consecutive,
-            threshold=self._escalate_after,
-        )
-
-    def _tell_degraded(self, session: Session, watchdog: DeadlineWatchdog) -> None:
-        ratio = self._degrade_ratio
-        self._tell(
-            "degrade_entered" if watchdog.degraded else "degrade_left",
-            session,
-            miss_rate=watchdog.recent_miss_rate,
-            threshold=ratio if watchdog.degraded else ratio / 2,
-        )
-
-    def _tell_miss(self, job: Job, watchdog: DeadlineWatchdog, sent_ns: int, infer_ns: int) -> None:
-        event = {
-            "budget_ms": (job.expires_ns - job.received_ns) / 1e6,
-            "elapsed_ms": (sent_ns - job.received_ns) / 1e6,
-            "consecutive": watchdog.consecutive,
-        }
-        if infer_ns:  # else it still runs, and `late` will tell
-            event["infer_ms"] = infer_ns / 1e6
-        self._tell("deadline_miss", job.session, corr_id=job.corr_id, **event)
+        run, threshold = watchdog.consecutive, self._escalate_after
+        self._tell.of(session, "deadline_escalation", consecutive=run, threshold=threshold)
 
     def _mismatch(self, job: Job, expected: str, actual: str) -> None:
         self.counters.rand_hash_mismatch += 1
@@ -262,15 +235,7 @@ class Ledger:
         self._note(
             self._accounts.opened, session.number, state, _watched(watchdog), place_of(session)
         )
-        self._tell(
-            "session_opened",
-            session,
-            transport=state.transport,
-            codec=state.codec,
-            policy=state.policy,
-            num_envs=state.num_envs,
-            resumed=resumed,
-        )
+        self._tell.opened(session, state, resumed)
 
     def _watchdog_for(self, session: Session) -> DeadlineWatchdog:
         """A new one, or for a client without a link what it left behind a moment ago."""
@@ -298,7 +263,7 @@ class Ledger:
             self._clients.leave(session, now_ns)
         self._note(self._accounts.closed, session.number, place_of(session), run, now_ns)
         about = {"reason": reason} if reason else {}
-        self._tell("session_closed", session, steps=steps, misses=misses, **about)
+        self._tell.of(session, "session_closed", steps=steps, misses=misses, **about)
 
     def began_episode(self, session: Session, reset: Mapping[str, Any]) -> None:
         """An observation came with a reset."""
@@ -308,7 +273,7 @@ class Ledger:
         """An answer of `size` bytes has left; what is wanted of it is copied now."""
         try:
             for event in self.payloads.events(session, answer, size):
-                self.emit(event)
+                self._tell.emit(event)
         except Exception as exc:
             self._failed("record a payload", exc)
 
@@ -317,26 +282,18 @@ class Ledger:
         self.counters.late += 1
         queue_ns, infer_ns = started_ns - job.decoded_ns, ended_ns - started_ns
         self._note(self._accounts.late, queue_ns, infer_ns, ended_ns)
-        budget_ns = job.expires_ns - job.received_ns
-        self._tell(
-            "late_inference",
-            job.session,
-            corr_id=job.corr_id,
-            infer_ms=infer_ns / 1e6,
-            late_ms=(ended_ns - job.received_ns - budget_ns) / 1e6,
-            budget_ms=budget_ns / 1e6,
-        )
+        self._tell.late(job, infer_ns, ended_ns)
 
     def refused(self, session: Session, code: str, detail: str) -> None:
         """A connection was refused."""
         self.counters.refuse(code)
-        self._tell("refused", session, code=code, detail=detail)
+        self._tell.of(session, "refused", code=code, detail=detail)
 
     def erred(self, session: Session, code: str, detail: str, corr_id: str = "") -> None:
         """A question was answered with an error."""
         self.counters.error(code)
         joined = {"corr_id": corr_id} if corr_id else {}
-        self._tell("error_answer", session, code=code, detail=detail, **joined)
+        self._tell.of(session, "error_answer", code=code, detail=detail, **joined)
 
     def told(self, session: Session, data: Mapping[str, Any]) -> None:
         """A link reported what it feels."""
@@ -345,7 +302,7 @@ class Ledger:
     def accept_paused(self, detail: str) -> None:
         """Descriptors are used up."""
         self.counters.accept_pauses += 1
-        self.emit(new_event("accept_paused", mono_ns=self._now_ns(), detail=detail))
+        self._tell.of_gateway("accept_paused", detail=detail)
 
     def empty_joint_state(self, session: Session, run: int) -> None:
         """An observation without a joint came, the `run`th in a row; 0 ends a run."""
@@ -353,7 +310,7 @@ class Ledger:
         session.empties = run
         self._note(self._accounts.empties, session.number, run)
         if run > 1 and run & (run - 1) == 0:  # 2, 4, 8...: a run tells of itself now and then
-            self._tell("empty_joint_state", session, consecutive=run)
+            self._tell.of(session, "empty_joint_state", consecutive=run)
 
     def joint_spec_mismatch(
         self, session: Session, expected: int, came: int, due: bool = True
@@ -361,38 +318,28 @@ class Ledger:
         """An observation has another number of joints than the specification; `due`: say so."""
         self.counters.joint_spec_mismatch += 1
         if due:
-            self._tell("joint_spec_mismatch", session, expected=expected, actual=came)
+            self._tell.of(session, "joint_spec_mismatch", expected=expected, actual=came)
 
     def policy_loaded(self, path: str, kind: str, name: str, corr_id: str = "") -> None:
         """Another policy answers from now on."""
         self.counters.policy_loads += 1
-        event = new_event("policy_loaded", path=path, policy_kind=kind, policy=name)
-        self.emit({**event, "mono_ns": self._now_ns(), "corr_id": corr_id})
+        about = {"policy_kind": kind, "policy": name, "corr_id": corr_id}
+        self._tell.of_gateway("policy_loaded", path=path, **about)
 
     def policy_load_failed(self, path: str, detail: str, corr_id: str = "") -> None:
         """A policy could not be loaded; the one before stays."""
         self.counters.policy_load_failures += 1
-        event = new_event("policy_load_failed", path=path, detail=detail)
-        self.emit({**event, "mono_ns": self._now_ns(), "corr_id": corr_id})
+        self._tell.of_gateway("policy_load_failed", path=path, detail=detail, corr_id=corr_id)
 
     # ------------------------------------------------------------------------------------
 
     def _note(self, enter: Callable[..., None], *args: Any) -> None:
         self._notes.append(Note(enter, args))
 
-    def _tell(self, type_: str, session: Session, **values: Any) -> None:
-        if self._events is None:
-            return
-        about = {"mono_ns": self._now_ns(), "session": session.name, "remote": session.peer}
-        self.emit({**new_event(type_, **values), **about})
-
     def _record_mismatch(self, line: Mapping[str, Any]) -> None:
-        self._emit_to(self._hash_log, line)
-
-    def _emit_to(self, sink: EventSink | None, event: Mapping[str, Any]) -> None:
-        if sink is not None:
+        if self._hash_log is not None:
             try:
-                sink.emit(event)
+                self._hash_log.emit(line)
             except Exception as exc:
                 self._failed("emit an event", exc)
 
