@@ -32,7 +32,8 @@ def ask(address: Address, message: Message | bytes) -> dict[str, Any]:
 
 def observe(*q: float, **more: Any) -> dict[str, Any]:
     """An observation with the fields where most clients put them: right under `data`."""
-    outer = {key: more.pop(key) for key in ("corr_id", "obs_version") if key in more}
+    beside = ("corr_id", "obs_version", "budget_ns")
+    outer: dict[str, Any] = {key: more.pop(key) for key in beside if key in more}
     return {"type": "obs", **outer, "data": {"q": list(q), "dq": [0.0] * len(q), **more}}
 
 

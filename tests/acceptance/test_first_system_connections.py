@@ -7,7 +7,7 @@ import socket
 import threading
 
 from .first_clients import ZERO, Connection, observe
-from .processes import ROOT, Gateway, Starter
+from .processes import Gateway
 
 
 def test_several_messages_over_one_connection(gateway: Gateway) -> None:
@@ -64,12 +64,3 @@ def test_several_clients_at_a_time(gateway: Gateway) -> None:
     for thread in threads:
         thread.join()
     assert heard == {n: [f"{n}-{step}" for step in range(50)] for n in range(8)}
-
-
-def test_an_onnx_policy(starter: Starter) -> None:
-    folder = starter.folder()
-    for name in ("reach.onnx", "reach.manifest.json"):
-        (folder / name).write_bytes((ROOT / "policies" / name).read_bytes())
-    gateway = starter.script("--policy", "reach.onnx", folder=folder)
-    data = gateway.ask(observe(*ZERO, goal=[0.3, 0.0, 0.2], tip_error=[0.0, 0.0, 0.0]))["data"]
-    assert (data["policy_kind"], data["action_dim"], len(data["delta"])) == ("onnx", 6, 6)

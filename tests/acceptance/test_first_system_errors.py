@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from .first_clients import ZERO, Connection, ask, observe
-from .first_files import dummy
-from .processes import Gateway, Starter
+from .first_files import dummy, moody_policy
+from .processes import PATIENT, Gateway, Starter
 
 CODES = (
     "bad_json", "schema_violation", "policy_unavailable", "load_failed", "inference_failed",
@@ -93,8 +93,10 @@ def test_a_path_outside_the_working_tree_is_not_opened(empty: Gateway, tmp_path:
     assert answer["error"] == "load_failed"
 
 
-def test_a_policy_that_raises_inference_failed(moody: Gateway) -> None:
-    answer = moody.ask(observe(7.0, 0.0, corr_id="i-1"))
+def test_a_policy_that_raises_inference_failed(starter: Starter) -> None:
+    folder = starter.folder()
+    gateway = starter.serve(*moody_policy(folder), *PATIENT, folder=folder)
+    answer = gateway.ask(observe(7.0, 0.0, corr_id="i-1"))
     assert (answer["error"], answer["corr_id"]) == ("inference_failed", "i-1")
     assert "the gears are stuck" in answer["detail"]
-    assert moody.ask(observe(0.0, 0.0))["data"]["delta"] == pytest.approx([0.01, 0.01])
+    assert gateway.ask(observe(0.0, 0.0))["data"]["delta"] == pytest.approx([0.01, 0.01])

@@ -97,9 +97,11 @@ def test_the_true_inference_time_of_a_miss_is_in_the_events(moody: Gateway) -> N
     (moody.folder / "let_go").unlink(missing_ok=True)
     missed = moody.ask(observe(8.0, 0.0, corr_id="hung"))["data"]
     assert missed["deadline_miss"] is True
+    for _ in range(5):  # each of them waits for its own 20 ms
+        assert moody.ask(observe(0.0, 0.0))["data"]["deadline_miss"] is True
     (moody.folder / "let_go").touch()
     late = moody.event(type="late_inference", corr_id="hung")
-    assert late["infer_ms"] > 15.0  # the rest of the budget, and what it needed beyond
+    assert late["infer_ms"] > 40.0
 
 
 def test_a_message_is_timed_when_it_came_and_not_when_it_was_answered(moody: Gateway) -> None:

@@ -9,7 +9,7 @@ import pytest
 from ..support.waiting import until
 from .first_clients import Connection, observe
 from .first_files import dummy, joint_spec, moody_policy
-from .processes import NEVER, Gateway, Starter
+from .processes import NEVER, PATIENT, Gateway, Starter
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def limited(starter: Starter) -> Gateway:
     """A policy that adds 0.01 at every step, under the limits of a joint specification."""
     folder = starter.folder()
     return starter.serve(
-        *moody_policy(folder), "--joint-spec", joint_spec(folder),
+        *moody_policy(folder), *PATIENT, "--joint-spec", joint_spec(folder),
         "--joint-spec-mismatch-cooldown", NEVER, "--metrics-interval", NEVER,
         folder=folder,
     )  # fmt: skip
@@ -44,7 +44,9 @@ def test_joint_rates_are_kept(limited: Gateway) -> None:
 def test_joint_spec_with_a_policy_file_of_the_operators(starter: Starter) -> None:
     folder = starter.folder()
     spec = joint_spec(folder, rates=False)
-    gateway = starter.script("--policy", dummy(folder, 2), "--joint-spec", spec, folder=folder)
+    gateway = starter.script(
+        "--policy", dummy(folder, 2), "--joint-spec", spec, *PATIENT, folder=folder
+    )
     data = gateway.ask(observe(1.5, -2.5))["data"]
     assert -1.0 <= 1.5 + data["delta"][0] <= 1.0
     assert -2.0 <= -2.5 + data["delta"][1] <= 2.0

@@ -11,7 +11,7 @@ import pytest
 from .first_clients import ZERO, Connection, observe
 from .first_files import dummy
 from .first_words import COUNTERS, RECENT, SUMMARY, TEXTFILE
-from .processes import NEVER, Gateway, Starter
+from .processes import NEVER, PATIENT, Gateway, Starter
 from .textfile import textfile
 
 
@@ -20,7 +20,7 @@ def measured(starter: Starter) -> Gateway:
     """A gateway that has answered 250 observations, two of them with a mismatch, and has ended."""
     folder = starter.folder()
     gateway = starter.script(
-        "--policy", dummy(folder), "--metrics-interval", NEVER, "--prometheus-textfile",
+        "--policy", dummy(folder), *PATIENT, "--metrics-interval", NEVER, "--prometheus-textfile",
         "gateway.prom", folder=folder,
     )  # fmt: skip
     with Connection(gateway.address) as connection:
