@@ -19,7 +19,7 @@ from isthmus.errors import (
     RefusedError,
     UpgradeError,
 )
-from isthmus.gateway import engine as engine_module
+from isthmus.gateway import moving as moving_module
 from isthmus.gateway import register as register_module
 from isthmus.policy.constant import ConstantPolicy
 from isthmus.protocol import State
@@ -205,7 +205,7 @@ def test_a_gateway_that_dies_in_the_middle_of_the_move(
         sock.send(b"ISTM")  # type: ignore[attr-defined]
         raise ConnectionLostError("cut")
 
-    monkeypatch.setattr(engine_module, "send_with_descriptors", broken)
+    monkeypatch.setattr(moving_module, "send_with_descriptors", broken)
     with nothing_left():
         channel = opened(served.unix)
         assert channel.transport.name == "unix"
