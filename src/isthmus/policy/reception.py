@@ -37,8 +37,7 @@ def find_policy(policies: Mapping[str, Policy], name: str) -> Policy:
     known = ", ".join(policies)
     if not policies:
         raise RefusedError(
-            "no policy is loaded; load one with load_policy, or "
-            "serve with a MODEL",
+            "no policy is loaded; load one with load_policy, or serve with a MODEL",
             code="policy_unavailable",
             retryable=True,
         )
