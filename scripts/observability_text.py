@@ -212,8 +212,10 @@ and can never become a line or a key of ours.
 - **A full disk, or no permission.** Writing is tried again; what does not fit the queue meanwhile
   is dropped and counted. When it works again, `log_writable` says how long it did not. The steps
   go on all the while, and the metrics file keeps its last whole version.
-- **kill -9.** What had been handed to the system is there. Half a line at the end is cut off by the
-  next start, and `log_torn` says what it was. A boot without `log_closed` was killed.
+- **kill -9.** What had been handed to the system is there; the last moment is not: about 50 ms of
+  events, 0.2 s of randomization mismatches, and an interval of `ipc_metrics.json`. Half a line at
+  the end is cut off by the next start, and `log_torn` says what it was. A boot without `log_closed`
+  was killed, and `isthmus logs --gaps` says so.
 - **A clock that jumps** moves `ts_wall` and nothing else: `seq` and `mono_ns` go on.
 - **Anything else** shows as a gap of `seq` within one `boot`. `isthmus logs --gaps` lists them,
   with what is known of each, and ends with status 1 if there are any.
