@@ -47,10 +47,17 @@ def test_joint_spec_with_a_policy_file_of_the_operators(starter: Starter) -> Non
     gateway = starter.script(
         "--policy", dummy(folder, 2), "--joint-spec", spec, *PATIENT, folder=folder
     )
-    data = gateway.ask(observe(1.5, -2.5))["data"]
-    assert -1.0 <= 1.5 + data["delta"][0] <= 1.0
-    assert -2.0 <= -2.5 + data["delta"][1] <= 2.0
+    data = gateway.ask(observe(1.01, -2.01))["data"]
+    assert -1.0 <= 1.01 + data["delta"][0] <= 1.0
+    assert -2.0 <= -2.01 + data["delta"][1] <= 2.0
     assert data["clipped_joint_indices"] == [0, 1]
+    # From far outside it comes back step by step: an arm is never made to jump.
+    q, steps = [1.5, -2.5], 0
+    while not (-1.0 <= q[0] <= 1.0 and -2.0 <= q[1] <= 2.0):
+        delta = gateway.ask(observe(*q))["data"]["delta"]
+        assert all(abs(value) < 0.1 for value in delta) and delta[0] <= 0 <= delta[1]
+        q, steps = [value + change for value, change in zip(q, delta, strict=True)], steps + 1
+        assert steps < 100
 
 
 def test_joint_spec_mismatch_is_counted_and_said_once_in_its_cooldown(limited: Gateway) -> None:

@@ -134,7 +134,10 @@ def test_a_slip_is_answered_with_the_nearest_command(
     assert "did you mean" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["serve", "contract", "evaluate", "up", "ps", "down", "logs", "drift", "bench", "export"])
+@pytest.mark.parametrize(
+    "name",
+    ["serve", "contract", "evaluate", "up", "ps", "down", "logs", "drift", "bench", "export"],
+)
 def test_help_says_what_the_exit_status_means(
     name: str, project_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

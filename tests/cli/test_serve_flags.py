@@ -124,19 +124,16 @@ def test_thresholds_of_the_miss_rate(
 def rules(folder: Path, *arguments: str) -> dict[str, tuple[float | None, float | None]]:
     """The thresholds that a gateway of these arguments watches."""
     surroundings = Surroundings(parsed("m.onnx", "--log-dir", str(folder), *arguments))
-    assert surroundings.housekeeper is not None
     alerts = surroundings.housekeeper._alerts
     assert alerts is not None
     return {name: (rule.warn, rule.crit) for name, rule in alerts.rules.items()}
 
 
-def test_reports_are_made_for_who_wants_them(tmp_path: Path) -> None:
-    assert Surroundings(parsed("m.onnx")).housekeeper is None
+def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:
     for wish in (["--log-dir", str(tmp_path)], ["--http=127.0.0.1:0"],
-                 ["--prometheus-textfile", str(tmp_path / "m.prom")],
-                 ["--alert-latency-p95-ms=1"]):  # fmt: skip
-        assert Surroundings(parsed("m.onnx", *wish)).housekeeper is not None
-    assert list(tmp_path.iterdir()) == []  # nothing is opened before it is needed
+                 ["--prometheus-textfile", str(tmp_path / "m.prom")]):  # fmt: skip
+        Surroundings(parsed("m.onnx", *wish))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

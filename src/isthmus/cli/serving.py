@@ -49,7 +49,7 @@ class Surroundings:
 
     Attributes:
         ledger: what the engine tells.
-        housekeeper: makes reports of it; None if nobody wants any.
+        housekeeper: adds it up, and makes reports of it.
         events: where events go; None if nowhere.
         url: where HTTP is answered; "" if nowhere.
     """
@@ -151,16 +151,15 @@ class Surroundings:
                 labels=args.prometheus_enable_labels,
                 health=engine_health(lambda: engine.busy_since_ns),
                 readiness=engine_readiness(lambda: len(engine.policies), lambda: engine.accepting),
-                alerts=None if self.housekeeper is None else self.housekeeper.alerts_report,
+                alerts=self.housekeeper.alerts_report,
             )
             self._open.callback(server.close)
             self.url = server.url
         if self.events is not None:
             self.events.emit(self._started(listening))
             self._open.callback(self._stopped)
-        if self.housekeeper is not None:
-            self.housekeeper.start()
-            self._open.callback(self.housekeeper.close)
+        self.housekeeper.start()
+        self._open.callback(self.housekeeper.close)
 
     def words(self) -> Iterator[str]:
         """Lines for whoever started the gateway."""
@@ -189,8 +188,8 @@ class Surroundings:
             folder, name="hash_mismatch_events.jsonl", notes=self.events, **options
         )
 
-    def _make_housekeeper(self) -> Housekeeper | None:
-        """None if nobody wants to know: neither a file, nor HTTP, nor an alert."""
+    def _make_housekeeper(self) -> Housekeeper:
+        """Also where nobody wants a report: what it adds up, the engine need not."""
         args = self._args
         sinks: list[Callable[[Snapshot], None]] = []
         if args.log_dir is not None:
@@ -199,9 +198,6 @@ class Surroundings:
             labels = args.prometheus_enable_labels
             path = Path(args.prometheus_textfile)
             sinks.append(Textfile(path, instance_id=self._instance_id, labels=labels))
-        watched = [flag for row in THRESHOLDS.values() for flag in _thresholds(args, row)]
-        if not sinks and args.http is None and not any(limit is not None for limit in watched):
-            return None
         return Housekeeper(
             self.ledger,
             args.metrics_interval,

@@ -3,8 +3,9 @@
 The guard never makes a target outside the limits worse, but neither does it move an arm that was
 pushed past them. These clients add the delta to the `q` they sent, whatever answered (the policy or
 its fallback), so a delta that does not lead inside is replaced here by one that does: to the
-nearest limit, no faster than the joint's rate where one is known. A position so far outside that
-it cannot be one is left to the guard, which takes it for a broken measurement.
+nearest limit, no faster than the joint's rate, or half its range a second where none is known: an
+arm is never made to jump. A position so far outside that it cannot be one is left to the guard,
+which takes it for a broken measurement; so is a joint with one limit and no rate.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ __all__ = ["Inside", "as_measured"]
 
 Array = NDArray[Any]
 
+RETURN_SHARE = 0.5
+"""Of a joint's range, per second: how fast it is led back where no rate is known."""
+
 
 def as_measured(contract: Contract) -> Contract:
     """The contract with deltas that are added to what was measured, as plain clients do."""
@@ -40,9 +44,9 @@ class Inside:
 
     def __init__(self, contract: Contract) -> None:
         """Find the deltas that have limits."""
-        self._dt = contract.control_dt
+        dt = contract.control_dt
         self._fields = [
-            (field, *_declared(field, contract.limits[field.name]))
+            (field, *_declared(field, contract.limits[field.name], dt))
             for field in contract.action
             if _is_bounded(contract, field)
         ]
@@ -57,37 +61,41 @@ class Inside:
             observation: what it answers, likewise.
         """
         kept = dict(action)
-        for field, low, high, bounds in self._fields:
+        for field, low, high, bounds, most in self._fields:
             measured = observation[field.measured_position].astype(np.float64).ravel()
             delta = action[field.name]
             asked = delta.ravel().astype(np.float64)
+            past = (measured < bounds.low) | (measured > bounds.high)
             outside = (measured + asked < low) | (measured + asked > high)
             outside &= (measured >= bounds.reject_low) & (measured <= bounds.reject_high)
+            outside &= ~past | np.isfinite(most)
             if outside.any():
-                found = np.where(outside, self._back(asked, measured, bounds), asked)
+                found = np.where(
+                    outside, _back(asked, measured, bounds, np.where(past, most, np.inf)), asked
+                )
                 kept[field.name] = found.astype(delta.dtype).reshape(delta.shape)
         return kept
 
-    def _back(self, delta: Array, measured: Array, bounds: Bounds) -> Array:
-        """Deltas whose targets lie inside, or as near as the joints' rates allow."""
-        # Rounding to the field's dtype, here and when the client adds, must not carry it across.
-        slack = bounds.epsilon * (np.abs(measured) + np.abs(delta)) + bounds.tiny
-        middle = bounds.low / 2 + bounds.high / 2
-        low = np.minimum(bounds.low + slack, np.maximum(bounds.low, middle))
-        high = np.maximum(bounds.high - slack, np.minimum(bounds.high, middle))
-        back: Array = np.clip(measured + delta, low, high) - measured
-        if bounds.slope is not None:
-            most = bounds.slope * self._dt
-            back = np.clip(back, -most, most)
-        return back
+
+def _back(delta: Array, measured: Array, bounds: Bounds, most: Array) -> Array:
+    """Deltas whose targets lie inside, or as near as `most` allows."""
+    # Rounding to the field's dtype, here and when the client adds, must not carry it across.
+    slack = bounds.epsilon * (np.abs(measured) + np.abs(delta)) + bounds.tiny
+    middle = bounds.low / 2 + bounds.high / 2
+    low = np.minimum(bounds.low + slack, np.maximum(bounds.low, middle))
+    high = np.maximum(bounds.high - slack, np.minimum(bounds.high, middle))
+    back: Array = np.clip(np.clip(measured + delta, low, high) - measured, -most, most)
+    return back
 
 
-def _declared(field: ActionField, limits: Limits) -> tuple[Array, Array, Bounds]:
-    """The limits as they were written, per value, and as they are kept: rounded inward."""
+def _declared(field: ActionField, limits: Limits, dt: float) -> tuple[Array, Array, Bounds, Array]:
+    """Per value: the limits as written and as kept, rounded inward; the most it moves in a step."""
     repeat = field.width // field.last
-    low = limits.low if limits.low is not None else (-np.inf,) * field.last
-    high = limits.high if limits.high is not None else (np.inf,) * field.last
-    return np.tile(low, repeat), np.tile(high, repeat), bounds_of(field, limits, 1)
+    low = np.tile(limits.low if limits.low is not None else (-np.inf,) * field.last, repeat)
+    high = np.tile(limits.high if limits.high is not None else (np.inf,) * field.last, repeat)
+    bounds = bounds_of(field, limits, 1)
+    rate = bounds.slope if bounds.slope is not None else RETURN_SHARE * (high - low)
+    return low, high, bounds, rate * dt
 
 
 def _is_bounded(contract: Contract, field: ActionField) -> bool:
