@@ -12,6 +12,7 @@ import pytest
 from isthmus import Contract, Limits
 from isthmus.gateway import Settings
 from isthmus.gateway.inside import Inside, as_measured
+from isthmus.gateway.ledger import Ledger
 from isthmus.gateway.plain import JointWatch
 from isthmus.policy.constant import ConstantPolicy
 
@@ -72,8 +73,6 @@ def test_another_number_of_joints_is_said_once_in_a_while() -> None:
 
 
 def test_they_are_counted_over_connections() -> None:
-    from isthmus.gateway.ledger import Ledger
-
     sink = Sink()
     ledger = Ledger(sink)
     still = ConstantPolicy(contract(), 0.0)
@@ -138,6 +137,18 @@ def test_a_delta_is_held_against_the_q_that_came_with_it() -> None:
         assert 0.9375 + data["speed"][0] <= 1
         assert (data["joint_limit_clipped"], data["clipped_joint_indices"]) == (True, [0])
         until(lambda: served.engine.counters.joint_limit_violation == 1)
+
+
+def test_limits_that_change_actions_are_told_of_once_in_a_row() -> None:
+    sink = Sink()
+    walk = ConstantPolicy(pair(DELTA, limit=BOX), 0.125)
+    with serving(walk, settings=SPECIFIED, ledger=Ledger(sink)) as served:
+        with RawPeer(served.tcp) as peer:
+            for q in (0.0, 0.9375, 0.9375, 0.0, 0.9375):
+                peer.ask(obs(q, 0.0))
+        until(lambda: served.engine.counters.joint_limit_violation == 3)
+    assert [event["joints"] for event in sink.of("joint_limit_violation")] == [[0], [0]]
+    assert all(event["corr_id"] for event in sink.of("joint_limit_violation"))
 
 
 def test_an_arm_that_is_outside_is_led_back_also_by_the_fallback() -> None:

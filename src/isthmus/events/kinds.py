@@ -162,7 +162,7 @@ EVENTS: dict[str, EventKind] = {
         {"expected": "joints", "actual": "joints"},
     ),
     "joint_limit_violation": EventKind(
-        "event", WARN, "a joint limit changed the action of a plain client",
+        "event", WARN, "joint limits began to change the actions of a plain client",
         {"joints": "indices of the joints"},
     ),
     "policy_loaded": EventKind(

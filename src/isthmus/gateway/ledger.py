@@ -175,12 +175,12 @@ class Ledger:
             outcome = _OUTCOMES[answer.outcome]
             was = watchdog.degraded
             if watchdog.record(job.missed):
-                self._escalate(session, watchdog)
+                self._escalate(job, watchdog)
             if watchdog.degraded is not was:
                 self._tell.degraded(session, watchdog)
             watched = _watched(watchdog)
-            if answer.clipped:
-                self.counters.joint_limit_violation += 1
+            if answer.clipped or session.clipped:
+                self._clip(job, answer.clipped)
         instants = (
             job.received_ns, job.taken_ns, job.decoded_ns, started_ns, ended_ns, job.ready_ns,
             sent_ns,
@@ -196,10 +196,24 @@ class Ledger:
         if expected and expected != observation.rand_hash:
             self._mismatch(job, expected, observation.rand_hash)
 
-    def _escalate(self, session: Session, watchdog: DeadlineWatchdog) -> None:
+    def _escalate(self, job: Job, watchdog: DeadlineWatchdog) -> None:
         self.counters.deadline_escalation_events += 1
-        run, threshold = watchdog.consecutive, self._escalate_after
-        self._tell.of(session, "deadline_escalation", consecutive=run, threshold=threshold)
+        self._tell.of(
+            job.session,
+            "deadline_escalation",
+            corr_id=job.corr_id,
+            consecutive=watchdog.consecutive,
+            threshold=self._escalate_after,
+        )
+
+    def _clip(self, job: Job, joints: tuple[int, ...]) -> None:
+        """Count every answer that a limit changed, and tell of the first in a row."""
+        if joints:
+            self.counters.joint_limit_violation += 1
+            if not job.session.clipped:
+                values = {"corr_id": job.corr_id, "joints": list(joints)}
+                self._tell.of(job.session, "joint_limit_violation", **values)
+        job.session.clipped = bool(joints)
 
     def _mismatch(self, job: Job, expected: str, actual: str) -> None:
         self.counters.rand_hash_mismatch += 1

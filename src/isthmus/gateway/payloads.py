@@ -11,6 +11,7 @@ from typing import Any
 
 from ..protocol import JsonCodec
 from ..protocol.content import to_content
+from ..protocol.jsoncontrol import said_as
 from ..protocol.messages import KINDS, Action, Kind, Message, Observation
 from .session import Session
 
@@ -82,10 +83,7 @@ class Payloads:
 
 def _word(message: Message | None) -> str:
     """The type of a message, as on the wire."""
-    if message is None:
-        return "unknown"
-    kind = KINDS[type(message)]
-    return {Kind.OBSERVATION: "obs"}.get(kind, kind.name.lower())
+    return "unknown" if message is None else said_as(message)
 
 
 def _plain(message: Message | None) -> dict[str, Any]:

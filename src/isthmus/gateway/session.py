@@ -45,6 +45,7 @@ class Session:
         watchdog: counts its deadlines, from its welcome on.
         before: steps and misses that its watchdog had counted by then.
         empties: observations without a joint, in a row, that the ledger has been told of.
+        clipped: True while joint limits change its actions.
         asked: frame, message (None if it is none) and instant of its open question, if exchanges
             are recorded.
     """
@@ -72,6 +73,7 @@ class Session:
     watchdog: DeadlineWatchdog | None = None
     before: tuple[int, int] = (0, 0)
     empties: int = 0
+    clipped: bool = False
     asked: tuple[memoryview, Message | None, int] | None = None
     watched: dict[int, int] = field(default_factory=dict)
 

@@ -54,6 +54,14 @@ _TYPED_BY_HAND = frozenset((Kind.PING, Kind.ADMIN, Kind.LOAD_POLICY))
 """Requests of the first gateway's clients, which may say more than we know."""
 
 
+def said_as(message: Message) -> str:
+    """The type that a message's line has; its kind, in small letters, where it has no line."""
+    kind = KINDS[type(message)]
+    if kind is Kind.ADMIN_ACK and getattr(message, "op", "") == "get_counters":
+        return _COUNTERS
+    return TYPES.get(kind, kind.name.lower())
+
+
 def word_of(value: Mapping[str, Any]) -> str:
     """The type that a line names, known or not; "" if it names none."""
     word = value.get("type")
@@ -93,9 +101,7 @@ def to_line(message: Message) -> dict[str, Any]:
         if ours in content:
             value = content.pop(ours)
             content[theirs] = value / 1e9 if ours == "wall_ns" else value
-    counters = kind is Kind.ADMIN_ACK and getattr(message, "op", "") == "get_counters"
-    word = _COUNTERS if counters else TYPES[kind]
-    return {"type": word, "seq": message.seq, "epoch": message.epoch, **content}
+    return {"type": said_as(message), "seq": message.seq, "epoch": message.epoch, **content}
 
 
 def from_line(kind: Kind, value: dict[str, Any], corr_id: str) -> Message:
