@@ -96,7 +96,7 @@ def test_the_arm_reaches(demo: Demo, transport: str, duration: int) -> None:
         assert "link_mass" in episode["randomization"]
         assert episode["rand_hash"] == randomization_hash(episode["randomization"])
         assert episode["rand_hash"] == episode["expected_rand_hash"]
-        assert episode["rand_hash_echoes"] >= 59  # the first answer may come late
+        assert 1 <= episode["rand_hash_echoes"] <= 60  # an answer that came too late carries none
     assert run.meta["randomization_hash"].startswith("r1-")
     assert (run.meta["policy"]["name"], run.meta["policy"]["kind"]) == ("reach", "onnx")
     assert len(run.meta["policy"]["digest"]) == 64
