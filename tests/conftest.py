@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 from isthmus.runtimes import Environment, built_environments
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# No test lets ONNX Runtime report to its makers, whoever imports it; `isthmus.policy.onnx` says
+# the same for itself.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

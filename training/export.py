@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from reach_vec_env import INPUT_FIELDS, REACH_JOINTS, action_scale, observation_scale
@@ -21,6 +20,7 @@ from stable_baselines3 import PPO
 
 from isthmus.export.graph import build
 from isthmus.export.network import Activate, Bound, Linear, Network
+from isthmus.policy.onnx import import_runtime
 from isthmus.sim.mujoco import contract
 
 PARITY = 1e-5
@@ -95,7 +95,7 @@ def _parity(model: PPO, path: Path, npz: Path) -> float:
     scaled = rng.normal(0.0, 1.5, (4096, len(scale))).astype(np.float32)
     wanted, _ = model.predict(scaled, deterministic=True)
     wanted = np.pad(wanted, ((0, 0), (0, len(action_scale()) - REACH_JOINTS)))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = import_runtime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     observed = scaled * scale
     graph = session.run(None, {"obs": observed})[0]
     one = np.concatenate([session.run(None, {"obs": row[None]})[0] for row in observed[:64]])

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from reach_vec_env import FIELD_SCALES, INPUT_FIELDS, ReachVecEnv, action_scale
@@ -24,6 +23,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
 from export import export
+from isthmus.policy.onnx import import_runtime
 from isthmus.sim.mujoco import ENV_ID, contract, evaluate
 
 # What the run is made of; every entry goes into the manifest.
@@ -99,6 +99,7 @@ def train(seed: int, steps: int) -> tuple[PPO, float]:
 
 def onnx_act(path: Path) -> Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]:
     """Run an exported model by itself, as the manifest says: clip, then scale to radians."""
+    onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ..support.bare import answers, bare_model
 from .first_clients import observe
 from .first_files import dummy
 from .processes import PATIENT, ROOT, Gateway, Starter
@@ -63,6 +64,33 @@ def test_a_zip_is_loaded_while_serving(starter: Starter, models: Path) -> None:
     data = gateway.ask(joints([0.1, 0.2, 0.3], [0.0, 0.0, 0.0]))["data"]
     assert data["policy_kind"] == answer["policy_kind"]
     assert any(data["delta"])
+
+
+def test_an_onnx_policy_as_its_trainer_saved_it(starter: Starter, models: Path) -> None:
+    bare_model(models / "saved.onnx")
+    gateway = starter.script("--policy", "saved.onnx", *PATIENT, folder=models)
+    rows = np.random.default_rng(0).normal(size=(5, 6))
+    for row, wanted in zip(rows.tolist(), answers(rows).tolist(), strict=True):
+        data = gateway.ask(joints(row[:3], row[3:]))["data"]
+        assert (data["policy_kind"], data["action_dim"]) == ("onnx", 3)
+        assert data["deadline_miss"] is False
+        assert data["delta"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_such_a_policy_is_loaded_while_serving(starter: Starter, models: Path) -> None:
+    bare_model(models / "saved.onnx")
+    bare_model(models / "one.onnx", batch=1)
+    bare_model(models / "broken.onnx")
+    (models / "broken.manifest.json").write_text("{")
+    gateway = starter.script("--policy", "zeros.json", *PATIENT, folder=models)
+    for name, reason in (("one.onnx", "dynamic first axis"), ("broken.onnx", "manifest")):
+        answer = gateway.ask({"type": "load_policy", "path": name})
+        assert (answer["error"], reason in answer["detail"]) == ("load_failed", True), answer
+    answer = gateway.ask({"type": "load_policy", "path": "saved.onnx"})
+    assert (answer["type"], answer["policy_kind"]) == ("load_policy_ack", "onnx")
+    data = gateway.ask(joints([0.1, 0.2, 0.3], [0.4, 0.0, 0.0]))["data"]
+    wanted = answers([[0.1, 0.2, 0.3, 0.4, 0.0, 0.0]])[0].tolist()
+    assert data["delta"] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_no_network_is_invented_for_parameters_without_one(empty: Gateway) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.bare import bare_model
 
 from isthmus.cli import arguments
 from isthmus.cli.main import main
@@ -85,6 +86,26 @@ def test_evaluate_takes_the_contract_it_asks_for(
     argv = ["evaluate", "constant", "--contract", str(path), "--episodes", "1"]
     assert main(argv) == 0
     assert "0.0% of 1 episodes" in capsys.readouterr().out
+
+
+def test_evaluate_exports_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mujoco")
+    from isthmus.contract.text import dumps
+    from isthmus.sim.mujoco import contract
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ours = contract()
+    inputs, outputs = (
+        sum(field.width for field in each) for each in (ours.observation, ours.action)
+    )
+    model = bare_model(tmp_path / "bare.onnx", inputs, outputs)
+    path = tmp_path / "arm.json"
+    path.write_text(dumps(ours), encoding="utf-8")
+    argv = ["evaluate", str(model), "--contract", str(path), "--episodes", "1"]
+    assert main(argv) == 0
+    assert "bare (onnx): " in capsys.readouterr().out
 
 
 def test_evaluate_names_the_packages_it_lacks(

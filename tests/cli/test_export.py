@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.bare import bare_model
 
 from isthmus.cli.main import EXIT_ERROR, command_parser, main
 
@@ -29,6 +30,20 @@ def test_one_word_exports_an_arm(folder: Path, capsys: pytest.CaptureFixture[str
     assert "random max difference: " in told
     assert "ppo_tanh.onnx and ppo_tanh.manifest.json: PPO stable-baselines3, interface" in told
     assert (folder / "ppo_tanh.onnx").is_file()
+
+
+def test_an_onnx_model_gets_a_manifest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare_model(folder / "bare.onnx")
+    assert main(["export", "bare.onnx", "-o", "out.onnx"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("assumed: ") == 3
+    assert "out.onnx and out.manifest.json: onnx, interface" in told
+    assert main(["export", "bare.onnx"]) == 0
+    assert main(["export", "bare.onnx"]) == EXIT_ERROR
+    assert "bare.onnx has a manifest already" in capsys.readouterr().err
+    bare_model(folder / "one.onnx", batch=1)
+    assert main(["export", "one.onnx"]) == EXIT_ERROR
+    assert "with a dynamic first axis" in capsys.readouterr().err
 
 
 def test_every_option_arrives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

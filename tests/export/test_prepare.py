@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from tests.support.bare import bare_model
 
 from isthmus.contract import ActionField, Contract, Field
 from isthmus.errors import PolicyLoadError
@@ -117,6 +118,50 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_other_files_come_back_as_they_are(cache: Path) -> None:
     assert prepare(Path("m.onnx"), cache=cache) == Path("m.onnx")
     assert not cache.exists()
+
+
+def test_an_onnx_model_without_a_manifest_is_kept_like_any_other(
+    cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = bare_model(tmp_path / "arm.onnx", 5, 2)
+    found = {prepare(path, cache=cache, contract=FIVE)}
+    assert prepare(path, cache=cache, contract=FIVE) in found
+    assert caplog.messages[0].startswith("arm.onnx, assumed: the model takes its input in physical")
+    slower = Contract(FIVE.name, FIVE.observation, FIVE.action, 30_000_000)
+    found.add(prepare(path, cache=cache, contract=slower))
+    found.add(prepare(path.rename(tmp_path / "leg.onnx"), cache=cache, contract=FIVE))
+    bare_model(path, 4, 2)
+    found.add(prepare(path, cache=cache))
+    assert len(found) == len(list(cache.iterdir())) == 4
+    for model in found:
+        load(model).close()
+    assert not list(tmp_path.glob("*.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "", None], ids=["broken", "empty", "link to nothing"])
+def test_a_manifest_that_cannot_be_used_is_never_passed_over(
+    text: str | None, cache: Path, tmp_path: Path
+) -> None:
+    path = bare_model(tmp_path / "arm.onnx")
+    manifest = tmp_path / "arm.manifest.json"
+    if text is None:
+        manifest.symlink_to("nowhere")
+    else:
+        manifest.write_text(text)
+    assert prepare(path, cache=cache) == path and not cache.exists()
+    with pytest.raises(PolicyLoadError, match=r"arm\.manifest\.json"):
+        load(path)
+
+
+def test_a_link_does_not_lose_the_manifest_of_its_model(cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "arm.manifest.json").write_text("{}")
+    link = tmp_path / "current.onnx"
+    link.symlink_to(bare_model(folder / "arm.onnx"))
+    assert prepare(link, cache=cache) == link
+    with pytest.raises(PolicyLoadError, match=r"current\.manifest\.json must lie beside it"):
+        load(link)
 
 
 def test_where_exports_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

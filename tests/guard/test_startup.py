@@ -228,5 +228,10 @@ def test_packages_with_optional_parts_still_import(policy_runtime: Environment, 
         import onnxruntime
         print(numpy.ones(2).sum(), len(onnxruntime.get_available_providers()) > 0)
     """
-    done = run(policy_runtime.python, program, forbid="omni,isaacsim,carb,pxr,torch,onnx,sympy")
+    done = run(
+        policy_runtime.python,
+        program,
+        forbid="omni,isaacsim,carb,pxr,torch,onnx,sympy",
+        ORT_DISABLE_TELEMETRY="1",
+    )
     assert (done.stdout, done.stderr) == ("2.0 True\n", "")

@@ -467,6 +467,15 @@ def test_without_a_manifest_the_way_forward_is_shown(maker):
         load(path)
 
 
+def test_onnx_runtime_reports_nothing_unless_somebody_wants_it(maker, monkeypatch):
+    for said, holds in ((None, "1"), ("0", "0")):
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+        if said is not None:
+            monkeypatch.setenv("ORT_DISABLE_TELEMETRY", said)
+        load(maker.mlp()).close()
+        assert os.environ["ORT_DISABLE_TELEMETRY"] == holds
+
+
 def test_another_model_a_changed_one_and_a_truncated_one(maker):
     path = maker.mlp()
     whole = path.read_bytes()

@@ -13,9 +13,11 @@ from typing import Any
 
 from isthmus.client import connect
 from isthmus.errors import Error, MissingDependencyError
+from isthmus.policy.contract_file import read_contract
 from isthmus.policy.packages import how_to_install
 
 from .arguments import check_bounds, check_writable, find_code_here
+from .foreign import exported
 
 URL_SCHEMES = ("shm:", "unix:", "tcp:", "memory:")
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -35,7 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus evaluate`."""
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("policy", metavar="POLICY", help="a model file, or the URL of a gateway that serves it")
+    add(
+        "policy",
+        metavar="POLICY",
+        help="a model file, as `isthmus serve` takes it, or the URL of a gateway that serves it",
+    )  # fmt: skip)
     add("--contract", metavar="FILE", help="the contract, for a policy that brings none")
     add("--episodes", type=int, default=200, metavar="N", help="how many; default 200")
     add(
@@ -62,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
         raise MissingDependencyError(
             f"the reaching task needs {exc.name}: {how_to_install('mujoco', 'gymnasium')}"
         ) from exc
-    url = args.policy if args.policy.startswith(URL_SCHEMES) else f"memory:{args.policy}"
+    contract = read_contract(args.contract) if args.contract else None
+    remote = args.policy.startswith(URL_SCHEMES)
+    url = args.policy if remote else f"memory:{exported(args.policy, contract)}"
     seed = EVALUATION_SEED if args.seed is None else args.seed
     find_code_here([url.removeprefix("memory:")])
     started = monotonic()
-    with connect(url, pacing="lockstep", contract=args.contract) as link:
+    with connect(url, pacing="lockstep", contract=contract) as link:
 
         def on_reset(seed: int, info: Mapping[str, Any]) -> None:
             link.reset(seed=seed)

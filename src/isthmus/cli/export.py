@@ -1,7 +1,7 @@
 """Turn a policy of Stable-Baselines3 or TorchScript into ONNX and a manifest.
 
 The file is read without running anything in it, and the result is checked against what the file's
-own network answers.
+own network answers. An ONNX model that has no manifest gets one.
 """
 
 from __future__ import annotations
@@ -40,8 +40,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `isthmus export`."""
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("file", metavar="FILE", help="a zip of Stable-Baselines3, or a TorchScript archive")
-    add("-o", "--output", metavar="MODEL.onnx", help="default: FILE's name, beside FILE")
+    add(
+        "file", metavar="FILE",
+        help="a zip of Stable-Baselines3, a TorchScript archive, or an ONNX model without a "
+        "manifest",
+    )  # fmt: skip
+    add(
+        "-o", "--output", metavar="MODEL.onnx",
+        help="default: FILE's name, beside FILE; an ONNX model stays, and the manifest joins it",
+    )  # fmt: skip
     add("--contract", metavar="FILE", help="what the policy is to be served under")
     add(
         "--observation", metavar="NAME:WIDTH,...",

@@ -251,8 +251,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="*",
         metavar="MODEL",
-        help="a model file with its manifest, constant[:VALUE], pkg.mod:factory, or the URL of "
-        "another gateway",
+        help="a model file with its manifest, a .zip, .pt or .onnx without one (exported on the "
+        "way), constant[:VALUE], pkg.mod:factory, or the URL of another gateway",
     )
     for heading, flags in GROUPS.items():
         group = parser.add_argument_group(heading) if heading else parser

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from isthmus.policy import load
 from isthmus.policy.base import Policy
 from isthmus.policy.contract_file import read_bounded, read_contract
 from isthmus.policy.limited import limited
+
+from .foreign import exported
 
 __all__ = ["Models", "may_load", "models_of"]
 
@@ -110,22 +111,13 @@ class Models:
         self, target: str, contract: Contract | None, *, foreign: Contract | None = None
     ) -> Policy:
         policy = load(
-            _exported(target, contract or foreign),
+            exported(target, contract or foreign),
             contract=contract,
             providers=self._providers,
             threads=self._threads,
             joint_names=() if self.spec is None else self.spec.names,
         )
         return limited(policy, self.spec)
-
-
-def _exported(target: str, contract: Contract | None) -> str:
-    """A foreign policy's ONNX, made at most once per content; every other target as it is."""
-    if not target.endswith((".zip", ".pt", ".pth")):
-        return target
-    from isthmus.export import cache_folder, prepare
-
-    return str(prepare(Path(target), cache=cache_folder(os.environ), contract=contract))
 
 
 def _read_spec(path: str) -> JointSpec:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import PolicyLoadError
 from ..policy import load
 from ..policy.files import read_file
+from ..policy.manifest_reader import is_bare
 from ..version import VERSION
 from .fields import Layout, Naming, input_width, lay_out
 from .parity import Recording, measure, read_recording
@@ -67,7 +68,8 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
     """Export a policy.
 
     Args:
-        path: a zip of Stable-Baselines3, or a TorchScript archive.
+        path: a zip of Stable-Baselines3, a TorchScript archive, or an ONNX model without a
+            manifest.
         out: where the ONNX model goes; its manifest lies beside it.
         options: see there.
 
@@ -77,6 +79,11 @@ def export_policy(path: Path, out: Path, options: Options | None = None) -> Expo
         ContractError: the contract does not fit, or something must be said that nobody said.
         MissingDependencyError: onnx, ONNX Runtime or torch is needed and absent.
     """
+    if path.suffix == ".onnx" and path.exists() and not is_bare(path):
+        raise PolicyLoadError(
+            f"{path} has a manifest already: serve the model with it, or move it away to have "
+            "another written"
+        )
     return export_bytes(read_file(path, MAX_SOURCE_BYTES), path, out, options or Options())
 
 
@@ -98,7 +105,7 @@ def export_bytes(data: bytes, path: Path, out: Path, options: Options) -> Export
         "assumed": list(assumed),
     }
     scale = options.naming.scale
-    manifest = manifest_of(model, out.name, layout, scale, provenance)
+    manifest = manifest_of(model, out.name, source, layout, scale, provenance)
 
     def check(draft: Path) -> Mapping[str, Any]:
         return _check(draft, source, layout, options, recording)
@@ -133,13 +140,12 @@ def _check(
         raise PolicyLoadError(
             f"the export differs from the original by {worst:.1e} (relative to 1 or the action, "
             f"whichever is larger); at most {options.tolerance:.0e} is accepted. "
-            + _WHY.get("recorded" if worst > found["random_max_difference"] else "random", "")
+            + (_RECORDED if worst > found["random_max_difference"] else source.doubt)
         )
     return {**found, "tolerance": options.tolerance}
 
 
-_WHY = {
-    "recorded": "Were the recorded answers given by this very policy, deterministic, and are the "
-    "observations before VecNormalize?",
-    "random": "Numbers this large lose digits in float32; --tolerance accepts more",
-}
+_RECORDED = (
+    "Were the recorded answers given by this very policy, deterministic, and are the observations "
+    "before VecNormalize?"
+)

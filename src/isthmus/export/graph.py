@@ -18,18 +18,19 @@ from ..policy.onnx_bytes import names_external_data
 from ..policy.packages import how_to_install
 from .network import Activate, Bound, Choose, Linear, Network, Normalise, Rescale, Round
 
-__all__ = ["INPUT", "build", "check", "output_name"]
+__all__ = ["INPUT", "OUTPUT", "build", "check", "output_name"]
 
 INPUT = "obs"
+OUTPUT = "action"
 OPSET = 17
 IR_VERSION = 8
 
 Array = NDArray[Any]
 
 
-def output_name(index: int, count: int) -> str:
+def output_name(index: int, count: int, name: str = OUTPUT) -> str:
     """What an output tensor is called: `action`, or `action_0`, `action_1`, ..."""
-    return "action" if count == 1 else f"action_{index}"
+    return name if count == 1 else f"{name}_{index}"
 
 
 def build(network: Network, widths: Sequence[int] = ()) -> bytes:

@@ -24,7 +24,7 @@ from ..contract import Contract
 from ..errors import PolicyLoadError
 from ..policy.files import read_file
 from ..policy.manifest import manifest_path
-from ..policy.manifest_reader import read_manifest
+from ..policy.manifest_reader import is_bare, read_manifest
 from ..version import VERSION
 from .export import MAX_SOURCE_BYTES, MAX_STATISTICS_BYTES, Options, export_bytes
 from .fields import Naming
@@ -34,7 +34,7 @@ __all__ = ["FOREIGN_SUFFIXES", "cache_folder", "prepare"]
 _LOG = logging.getLogger("isthmus.export")
 
 FOREIGN_SUFFIXES = (".zip", ".pt", ".pth")
-"""Names of files that are exported before they are served."""
+"""Names of files that are exported before they are served; an ONNX model is without a manifest."""
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -64,7 +64,8 @@ def prepare(
     nobody said of it is logged.
 
     Args:
-        path: any model; one without a foreign suffix comes back as it is.
+        path: any model; one that is neither foreign nor ONNX without a manifest comes back as it
+            is.
         cache: where exports are kept.
         contract: what it is to be served under; None makes one from its spaces.
 
@@ -73,7 +74,7 @@ def prepare(
         ContractError: likewise.
         MissingDependencyError: likewise.
     """
-    if path.suffix not in FOREIGN_SUFFIXES:
+    if path.suffix not in FOREIGN_SUFFIXES and not is_bare(path):
         return path
     statistics = path.with_name(f"{path.stem}.vecnormalize.pkl")
     vecnormalize = statistics if statistics.is_file() else None

@@ -12,6 +12,7 @@ from ..errors import PolicyLoadError
 from .archive import Archive, is_archive
 from .network import Normalise, relative_difference
 from .normalise import read_vecnormalize
+from .onnx import source_of_onnx
 from .program import check_code, is_torchscript
 from .sb3 import is_sb3, read_sb3
 from .source import Source
@@ -60,6 +61,8 @@ def read_source(data: bytes, source: str, reading: Reading) -> Source:
         PolicyLoadError: it cannot be read without running it; the message says what can be done.
         MissingDependencyError: it is TorchScript, or trusted, and torch is absent.
     """
+    if source.endswith(".onnx"):  # its bytes have no mark
+        return _onnx(data, source, reading)
     if not is_archive(data):
         if reading.trusted:
             return _module(data, source, reading)
@@ -80,6 +83,17 @@ def read_source(data: bytes, source: str, reading: Reading) -> Source:
         return source_of_module(module, source, {"format": "torchscript"}, width=reading.width)
     _refuse_state_dict(data, source, reading)
     return _module(data, source, reading)
+
+
+def _onnx(data: bytes, source: str, reading: Reading) -> Source:
+    if reading.statistics is not None:
+        raise PolicyLoadError(
+            f"{source}: nothing says whether its graph has the statistics {reading.vecnormalize} "
+            "already. If it has, `isthmus export` without --vecnormalize writes its manifest; if "
+            "not, write them into one under `normalisation`, as docs/POLICIES.md shows"
+        )
+    _refuse_statistics(source, reading)
+    return source_of_onnx(data, source, width=reading.width)
 
 
 def _sb3(archive: Archive, data: bytes, source: str, reading: Reading) -> Source:

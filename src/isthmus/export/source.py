@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph import build
+from .graph import INPUT, OUTPUT, build
 from .network import Choose, Network, Normalise, difference
 from .spaces import Box, Space
 
@@ -39,6 +39,9 @@ class Source:
         onnx: the model; takes the width of each output where there are several.
         facts: of its origin, for the manifest.
         assumed: what its file does not say, in words.
+        input: the model's input tensor.
+        output: its output tensor, where there is one.
+        doubt: why an export may differ from it, for people.
     """
 
     inputs: int
@@ -52,6 +55,9 @@ class Source:
     onnx: Callable[[Sequence[int]], bytes]
     facts: Mapping[str, Any]
     assumed: tuple[str, ...] = ()
+    input: str = INPUT
+    output: str = OUTPUT
+    doubt: str = "Numbers this large lose digits in float32; --tolerance accepts more"
 
 
 def source_of(

@@ -13,18 +13,24 @@ from typing import Any
 from ..errors import PolicyLoadError
 from ..policy.manifest import MANIFEST_VERSION, manifest_path
 from .fields import Layout
-from .graph import INPUT, output_name
+from .graph import output_name
+from .source import Source
 
 __all__ = ["manifest_of", "write_checked"]
 
 
 def manifest_of(
-    model: bytes, name: str, layout: Layout, scale: float, provenance: Mapping[str, Any]
+    model: bytes,
+    name: str,
+    source: Source,
+    layout: Layout,
+    scale: float,
+    provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The manifest of an exported model, in its JSON form."""
     fields = layout.contract.action
     outputs = [
-        {"tensor": output_name(index, len(fields)), "field": field.name}
+        {"tensor": output_name(index, len(fields), source.output), "field": field.name}
         | ({} if scale == 1.0 else {"scale": scale})
         for index, field in enumerate(fields)
     ]
@@ -35,7 +41,7 @@ def manifest_of(
         "sha256": hashlib.sha256(model).hexdigest(),
         "interface_hash": layout.contract.interface_hash,
         "contract": layout.contract.to_dict(),
-        "inputs": [{"tensor": INPUT, "concat": list(layout.concat)}],
+        "inputs": [{"tensor": source.input, "concat": list(layout.concat)}],
         "outputs": outputs,
         "normalisation": "graph",
         "last_action": None,
@@ -66,11 +72,16 @@ def write_checked(
             manifest["provenance"]["parity"] = dict(check(draft))
             _write(manifest_path(draft), manifest)
             # The manifest last: until it is there, the model's hash fits no manifest.
-            os.replace(draft, out)
+            if not _holds(out, model):  # a model that gets its manifest stays as it lies there
+                os.replace(draft, out)
             os.replace(manifest_path(draft), manifest_path(out))
     except OSError as exc:
         raise PolicyLoadError(f"{out} cannot be written: {exc.strerror or exc}") from exc
     return manifest
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def _write(path: Path, manifest: Mapping[str, Any]) -> None:

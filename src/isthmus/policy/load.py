@@ -3,7 +3,8 @@
 =========================  =========  ===================================================
 target                     kind       needs
 =========================  =========  ===================================================
-`reach.onnx`               onnx       `reach.manifest.json` beside it
+`reach.onnx`               onnx       `reach.manifest.json` beside it, which `isthmus export`
+                                      writes
 `reach.npz`                numpy      the same
 `constant[:VALUE]`         constant   a contract
 `dummy.json`               dummy_zero nothing: `{"type": "linear_dummy", "action_dim": N}`

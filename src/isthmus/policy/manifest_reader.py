@@ -7,6 +7,7 @@ is checked by `mapping`.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from .reading import (
     read_text,
 )
 
-__all__ = ["parse_manifest", "read_manifest"]
+__all__ = ["is_bare", "parse_manifest", "read_manifest"]
 
 _REQUIRED: tuple[str, ...] = (
     "manifest_version",
@@ -57,6 +58,16 @@ _REQUIRED: tuple[str, ...] = (
 _OPTIONAL: tuple[str, ...] = ("last_action", "state", "numpy", "activation", "provenance")
 
 
+def is_bare(model: Path) -> bool:
+    """Whether a path is an ONNX model that has no manifest, not even one that cannot be read.
+
+    A link has one, too, where the file lies that it leads to: that manifest is not passed over.
+    """
+    if model.suffix != ".onnx" or not model.exists():
+        return False
+    return not any(os.path.lexists(manifest_path(each)) for each in (model, model.resolve()))
+
+
 def read_manifest(model: Path) -> Manifest:
     """Read and check the manifest beside `model`.
 
@@ -70,8 +81,10 @@ def read_manifest(model: Path) -> Manifest:
     if not path.exists():
         raise PolicyLoadError(
             f"{model} has no manifest: {path.name} must lie beside it and say which fields feed "
-            "which tensors. Write the contract with `isthmus contract from-gym ID` or "
-            "`isthmus contract from-urdf FILE`, and the manifest as docs/POLICIES.md shows"
+            "which tensors. `isthmus export` writes it for an ONNX model of one input and one "
+            "output, and `isthmus serve` by itself; for any other, write the contract with "
+            "`isthmus contract from-gym ID` or `isthmus contract from-urdf FILE`, and the manifest "
+            "as docs/POLICIES.md shows"
         )
     manifest = parse_manifest(read_file(path, MAX_MANIFEST_BYTES), source=str(path))
     known = {manifest.model} | ({manifest.mlp.model} if manifest.mlp else set())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from .onnx_bytes import names_external_data
 from .packages import how_to_install
 from .wiring import Direct, Tensor, wire
 
-__all__ = ["load_onnx"]
+__all__ = ["Bare", "import_runtime", "load_onnx", "read_bare"]
 
 _LOG = logging.getLogger("isthmus.policy")
 
@@ -77,7 +78,7 @@ def load_onnx(
         raise PolicyLoadError(f"{path}: its manifest says kind {manifest.kind!r}, not 'onnx'")
     name = name or path.stem
     try:
-        runtime = _import_runtime()
+        runtime = import_runtime()
     except MissingDependencyError as exc:
         if manifest.mlp is None:
             raise
@@ -94,6 +95,63 @@ def load_onnx(
     except PolicyLoadError as exc:
         raise PolicyLoadError(f"{path}: {exc}") from exc
     return policy
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A model of one input and one output, of which nobody said more.
+
+    Attributes:
+        input: name of the tensor.
+        output: likewise.
+        taken: a row of the input, as the model declares it.
+        given: a row of the output.
+        run: the model itself, on the CPU: (n, ...) in, (n, ...) out.
+    """
+
+    input: str
+    output: str
+    taken: Tensor
+    given: Tensor
+    run: Callable[[Array], Array]
+
+
+def read_bare(data: bytes, source: str) -> Bare:
+    """Read a model that has no manifest.
+
+    Args:
+        data: the file.
+        source: how messages call it.
+
+    Raises:
+        PolicyLoadError: it is none, is more than one file, has other tensors, or a fixed batch.
+        MissingDependencyError: ONNX Runtime is absent.
+    """
+    path = Path(source)
+    runtime = import_runtime()
+    _check_contained(path, data)
+    session = _start(runtime, path, data, [CPU], 1)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        names = [", ".join(item.name for item in items) for items in (inputs, outputs)]
+        raise PolicyLoadError(
+            f"{path} has the inputs {names[0] or 'none'} and the outputs {names[1] or 'none'}; "
+            "without a manifest there must be one of each. Write the manifest that says what they "
+            "are, as docs/POLICIES.md shows"
+        )
+    try:
+        taken, given = _tensor("input", inputs[0]), _tensor("output", outputs[0])
+    except PolicyLoadError as exc:
+        raise PolicyLoadError(f"{path}: {exc}") from exc
+
+    def run(rows: Array) -> Array:
+        try:
+            answers: Array = session.run(None, {inputs[0].name: rows.astype(taken.dtype)})[0]
+        except Exception as exc:  # ONNX Runtime's errors share no base of their own.
+            raise PolicyLoadError(f"{path} cannot run a batch of {rows.shape}: {exc}") from exc
+        return answers
+
+    return Bare(inputs[0].name, outputs[0].name, taken, given, run)
 
 
 def _policy(manifest: Manifest, session: Any, name: str) -> ModelPolicy:
@@ -113,10 +171,14 @@ def _policy(manifest: Manifest, session: Any, name: str) -> ModelPolicy:
     return ModelPolicy(manifest, wiring, bind, kind="onnx", name=name)
 
 
-def _import_runtime() -> Any:
+def import_runtime() -> Any:
     """Import ONNX Runtime, whose newer releases report to their makers unless told not to.
 
     It looks at the variable once, when it is loaded; whoever wants the reports sets it to 0.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+
     Source: microsoft/onnxruntime, docs/Privacy.md.
     """
     os.environ.setdefault(NO_REPORTS, "1")
