@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -66,7 +67,20 @@ def test_a_case_that_cannot_be_measured_is_left_out_with_the_reason(served: Serv
     assert all(len(row.samples_ns) == 0 for row in rows)
 
 
-def test_a_step_without_the_policys_action_is_counted_and_stays_in_the_samples() -> None:
+def test_a_step_without_the_policys_action_is_counted_and_is_no_round_trip() -> None:
+    asked = itertools.count()
+
+    def every_other(observation: Arrays) -> Arrays:
+        if observation["q"].any() and next(asked) % 2:
+            raise RuntimeError("not this time")
+        return half(observation)
+
+    with serving(policy(every_other, pair())) as found:
+        (row,) = measure([Case("unix", "contract", found.unix)], FEW)
+    assert (row.missed, len(row.samples_ns), row.steps) == (3, 4, 7)
+
+
+def test_a_gateway_that_answers_nothing_is_left_out() -> None:
     def wakes_up_only(observation: Arrays) -> Arrays:
         if observation["q"].any():
             raise RuntimeError("zeros alone")
@@ -74,8 +88,7 @@ def test_a_step_without_the_policys_action_is_counted_and_stays_in_the_samples()
 
     with serving(policy(wakes_up_only, pair())) as found:
         (row,) = measure([Case("unix", "contract", found.unix)], FEW)
-    assert row.missed == len(row.samples_ns) == 7
-    assert row.stages_ns == {}
+    assert row.left_out == "none of 7 steps was answered by the policy"
 
 
 @pytest.mark.parametrize(

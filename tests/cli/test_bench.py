@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.contracts import pair
 from tests.support.gateways import ROOT, serving
 from tests.support.policies import half, policy
 
+from isthmus.bench.cases import PAYLOADS
 from isthmus.cli.main import main
 
 FEW = ["--iterations", "3", "--warmup", "1", "--rounds", "1"]
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_private_run_is_shown_saved_and_kept(
@@ -74,6 +81,31 @@ def test_what_cannot_be_is_one_line(
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.out == ""
+
+
+def test_what_was_finished_is_kept_when_somebody_interrupts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from isthmus.bench import measure as measuring
+
+    measure, calls = measuring.measure, iter([None])
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(calls, "again"):
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    monkeypatch.setattr(measuring, "measure", interrupted)
+    file = tmp_path / "r.json"
+    assert main(["bench", "--transport", "memory", *FEW, "--json", str(file)]) == 130
+    shown = capsys.readouterr()
+    assert "small" in shown.out and "interrupted" in shown.err
+    assert [row["payload"] for row in json.loads(file.read_text())["rows"]] == ["small"]
+
+
+def test_large_payloads_are_not_asked_for_in_json_unless_that_is_wanted() -> None:
+    assert PAYLOADS["small"].typed_by_hand and PAYLOADS["envs64"].typed_by_hand
+    assert not PAYLOADS["envs4096"].typed_by_hand and not PAYLOADS["images"].typed_by_hand
 
 
 def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -55,6 +55,11 @@ class Payload:
     num_envs: int | None
     meaning: str
 
+    @property
+    def typed_by_hand(self) -> bool:
+        """True if somebody might send it as JSON: few enough numbers to read."""
+        return sum(f.width for f in self.contract.observation) * (self.num_envs or 1) <= 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

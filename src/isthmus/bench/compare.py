@@ -50,6 +50,12 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[Change
     was, now = (found.get("settings", {}).get("hz") for found in (old, new))
     if was != now:
         remarks.append(f"the pace was {was} Hz, is {now} Hz (0: as fast as it goes)")
+    for words, found in (("old", old), ("new", new)):
+        lossy = [
+            f"{row['transport']}, {row['payload']}" for row in found["rows"] if row.get("missed")
+        ]
+        if lossy:
+            remarks.append(f"steps not answered in time in the {words} result: {'; '.join(lossy)}")
     for words, one, other in (("old", before, after), ("new", after, before)):
         alone = sorted(", ".join(case) for case in one.keys() - other.keys())
         if alone:

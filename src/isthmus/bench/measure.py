@@ -47,21 +47,20 @@ class _Runner:
             started = monotonic_ns()
             action = act(observation, sim_time=self._moment)
             took = monotonic_ns() - started
-            if keep:
+            if keep and action.status == "policy":
                 self.samples.append(took)
-                if action.status == "policy":
-                    self.timings.append(action.timing)
-                else:
-                    self.missed += 1
+                self.timings.append(action.timing)
+            elif keep:
+                self.missed += 1
             if started + took > until:
                 return
 
     def row(self) -> Row:
         """What was found."""
-        medians: dict[str, float] = {}
-        if self.timings:
-            values = np.median(np.array(self.timings, np.float64), axis=0)
-            medians = dict(zip(STAGES, map(float, values), strict=True))
+        if not self.samples:
+            return _left_out(self.case, f"none of {self.missed} steps was answered by the policy")
+        values = np.median(np.array(self.timings, np.float64), axis=0)
+        medians = dict(zip(STAGES, map(float, values), strict=True))
         samples = np.array(self.samples, np.int64)
         return Row(self.case, self.link.transport, samples, medians, self.missed)
 

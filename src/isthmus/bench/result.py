@@ -88,14 +88,14 @@ def save_csv(path: Path, rows: Sequence[Row]) -> None:
         if not row.left_out:
             found = row.quantiles_us()
             writer.writerow(
-                [row.case.way, row.case.payload, row.case.num_envs or 1, len(row.samples_ns),
+                [row.case.way, row.case.payload, row.case.num_envs or 1, row.steps,
                  row.missed, *(f"{found[name]:.3f}" for name in names)]
             )  # fmt: skip
     _save(path, text.getvalue())
 
 
 def save_samples(path: Path, rows: Sequence[Row]) -> None:
-    """Every step: transport, payload, number, microseconds.
+    """Every step that was answered: transport, payload, number, microseconds.
 
     Raises:
         RecordError: the file cannot be written.
@@ -124,7 +124,7 @@ def _row(row: Row) -> dict[str, Any]:
         return {**facts, "left_out": row.left_out}
     return {
         **facts,
-        "steps": len(row.samples_ns),
+        "steps": row.steps,
         "missed": row.missed,
         "us": {name: round(value, 3) for name, value in row.quantiles_us().items()},
         "stages_us": {name: round(ns / 1e3, 3) for name, ns in row.stages_ns.items()},
@@ -132,9 +132,15 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _is_row(row: object) -> bool:
-    if not isinstance(row, dict) or not {"transport", "payload"} <= row.keys():
+    if not isinstance(row, dict):
+        return False
+    if not all(_is_name(row.get(name)) for name in ("transport", "payload")):
         return False
     figures = row.get("us", {})
     return isinstance(figures, dict) and all(
         isinstance(value, (int, float)) and value > 0 for value in figures.values()
     )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and len(value) <= 64

@@ -34,7 +34,7 @@ class Settings:
     warmup: int = 200
     rounds: int = 5
     hz: float = 0.0
-    seconds: float = 10.0
+    seconds: float = 5.0
     timeout: float = 10.0
 
 
@@ -45,9 +45,11 @@ class Row:
     Attributes:
         case: what was measured.
         transport: how frames really travelled.
-        samples_ns: int64 (steps,), the whole call of `act`, in the order in which it was made.
-        stages_ns: stage -> median over the steps that were answered.
-        missed: steps without the policy's action; they are in the samples all the same.
+        samples_ns: int64 (steps,), the whole call of `act` for each step that the policy answered,
+            in the order in which they were made.
+        stages_ns: stage -> their medians.
+        missed: steps without the policy's action. Their calls end at the deadline, or at once while
+            an earlier question is open, so they are no round trips and not among the samples.
         left_out: why there are no samples, or "".
     """
 
@@ -57,6 +59,11 @@ class Row:
     stages_ns: dict[str, float]
     missed: int
     left_out: str = ""
+
+    @property
+    def steps(self) -> int:
+        """All that were taken."""
+        return len(self.samples_ns) + self.missed
 
     def quantiles_us(self) -> dict[str, float]:
         """`QUANTILES` and the mean, in microseconds."""

@@ -50,10 +50,9 @@ def _lines(rows: Sequence[Row], settings: Settings) -> list[str]:
             continue
         cells = "".join(f"{number(figures[name]):>10}" for name in _SHOWN)
         stages = " / ".join(number(row.stages_ns.get(name, 0.0) / 1e3) for name in _STAGES)
-        steps = len(row.samples_ns)
-        missed = f"   missed {row.missed} of {steps}" if row.missed else ""
-        if steps < settings.iterations:
-            missed += f"   {steps} steps in {settings.seconds:g} s"
+        missed = f"   {row.missed} of {row.steps} not answered in time" if row.missed else ""
+        if row.steps < settings.iterations:
+            missed += f"   {row.steps} steps in {settings.seconds:g} s"
         ratio = f"{figures['p50'] / best:.2f}x"
         lines.append(f"  {row.case.way:<8}{cells}{ratio:>10}   {stages}{missed}")
     return lines

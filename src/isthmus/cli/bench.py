@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from isthmus.errors import Error
 
@@ -23,6 +24,8 @@ from .arguments import check_bounds, check_writable
 if TYPE_CHECKING:
     from isthmus.bench.cases import Case, Payload
     from isthmus.bench.rows import Row
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "iterations": (1, 10_000_000),
@@ -35,6 +38,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 EPILOG = """\
+It takes about half a minute for everything, and prints each payload when it is done. JSON is left
+out of the large payloads, unless --transport names it.
+
 Times are whole calls of act(), with every check and limit. Transports are measured in turns, so
 that a noisy minute falls on all of them; compare ratios, not runs. Paced (--hz) is what a control
 loop feels: between two steps caches and cores go cold.
@@ -42,8 +48,9 @@ loop feels: between two steps caches and cores go cold.
 A result of a private gateway is kept in the user's cache; a gateway that advises another transport
 quotes it as what that transport measured here.
 
-exit status: 0 if everything asked for was measured; 1 if something was left out, and its line says
-why; 2 if nothing could be.
+exit status: 0 if everything asked for was measured; 1 if something was left out or steps
+were not answered in time, and its line says so; 2 if nothing could be; 130 if it was interrupted:
+what was finished is shown and saved.
 """
 
 
@@ -74,8 +81,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rounds", type=int, default=5, metavar="N", help="turns they are made in; default 5")
     add("--hz", type=float, metavar="HZ", help="pace of the steps; default as fast as they go")
     add(
-        "--seconds", type=float, default=10.0, metavar="S",
-        help="most time of each row; a slow one takes fewer steps; default 10",
+        "--seconds", type=float, default=5.0, metavar="S",
+        help="most time of each row; a slow one takes fewer steps; default 5",
     )  # fmt: skip
     add(
         "--timeout", type=float, default=10.0, metavar="S", help="to wait for a gateway; default 10"
@@ -90,13 +97,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and show."""
-    from isthmus.bench.compare import compare
+    """Measure and show, a payload at a time; what was finished is kept when somebody interrupts."""
     from isthmus.bench.machine import fingerprint
     from isthmus.bench.measure import measure
     from isthmus.bench.result import document, read_document
     from isthmus.bench.rows import Settings
-    from isthmus.bench.table import change_table, result_table
+    from isthmus.bench.table import result_table
 
     check_bounds(args, BOUNDS)
     for option in ("csv", "samples", "json"):
@@ -107,24 +113,43 @@ def run(args: argparse.Namespace) -> int:
         args.iterations, args.warmup, args.rounds, args.hz or 0.0, args.seconds, args.timeout
     )
     machine = fingerprint()
-    with ExitStack() as stack:
-        cases = _running(args) if args.url else _private(args, stack)
-        rows = measure(cases, settings, _progress)
-    found = document(rows, settings, machine)
-    if args.json == "-":
-        print(json.dumps(found, indent=1))
-    else:
-        print(_facts(machine) + "\n\n" + result_table(rows, settings))
-    if old is not None:
-        changes, remarks = compare(old, found)
-        print(f"\nnew / old ({args.compare}, {old.get('measured', 'undated')})")
-        print("\n".join([change_table(changes), *remarks]))
-    _save(args, rows, found)
+    show = sys.stderr if args.json == "-" else sys.stdout
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows: list[Row] = []
+    interrupted = False
+    try:
+        for cases in _running(args) if args.url else _private(args):
+            found = measure(cases, settings, _progress)
+            head = "" if rows else _facts(machine) + "\n"
+            print(f"{head}\n{result_table(found, settings)}", file=show, flush=True)
+            rows += found
+    except KeyboardInterrupt:
+        interrupted = True
+        print("isthmus: interrupted; what was finished is kept", file=sys.stderr)
+    if rows:
+        result = document(rows, settings, machine)
+        _save(args, rows, result)
+        if old is not None:
+            _compare(args.compare, old, result, show)
     left_out = [row for row in rows if row.left_out]
-    return 0 if not left_out else 1 if len(left_out) < len(rows) else 2
+    lossy = [row for row in rows if row.missed]
+    if interrupted:
+        return EXIT_INTERRUPTED
+    if len(left_out) == len(rows):
+        return 2
+    return 1 if left_out or lossy else 0
 
 
-def _running(args: argparse.Namespace) -> list[Case]:
+def _compare(name: str, old: dict[str, Any], new: dict[str, Any], show: TextIO) -> None:
+    from isthmus.bench.compare import compare
+    from isthmus.bench.table import change_table
+
+    changes, remarks = compare(old, new)
+    print(f"\nnew / old ({name}, {old.get('measured', 'undated')})", file=show)
+    print("\n".join([change_table(changes), *remarks]), file=show)
+
+
+def _running(args: argparse.Namespace) -> Iterator[list[Case]]:
     from isthmus.bench.cases import Case, ways_of
     from isthmus.client import connect
 
@@ -138,10 +163,10 @@ def _running(args: argparse.Namespace) -> list[Case]:
                 f"--joints {args.joints}: the gateway's observation {first.name!r} has shape "
                 f"{first.shape}; leave --joints out, or serve a policy for {args.joints} joints"
             )
-    return [Case(way, "contract", args.url, policy=args.policy or "") for way in ways]
+    yield [Case(way, "contract", args.url, policy=args.policy or "") for way in ways]
 
 
-def _private(args: argparse.Namespace, stack: ExitStack) -> list[Case]:
+def _private(args: argparse.Namespace) -> Iterator[list[Case]]:
     from isthmus.bench.cases import PAYLOADS, WAYS, Case, joints_payload
     from isthmus.bench.gateway import PrivateGateway
 
@@ -155,28 +180,30 @@ def _private(args: argparse.Namespace, stack: ExitStack) -> list[Case]:
         if args.joints
         else {name: PAYLOADS[name] for name in _chosen("payload", args.payload, tuple(PAYLOADS))}
     )
-    cases = []
     for name, payload in payloads.items():
-        urls = {"memory": "memory:constant"}
-        if set(ways) != {"memory"}:
-            urls |= stack.enter_context(PrivateGateway(payload.contract)).urls
-        cases += [
-            Case(way, name, urls[WAYS[way].scheme], payload.contract, payload.num_envs)
-            for way in ways
-        ]
-    return cases
+        with ExitStack() as stack:
+            urls = {"memory": "memory:constant"}
+            if set(ways) != {"memory"}:
+                urls |= stack.enter_context(PrivateGateway(payload.contract)).urls
+            yield [
+                Case(way, name, urls[WAYS[way].scheme], payload.contract, payload.num_envs)
+                for way in ways
+                if args.transport or way != "json" or payload.typed_by_hand
+            ]
 
 
-def _save(args: argparse.Namespace, rows: Sequence[Row], found: dict[str, object]) -> None:
+def _save(args: argparse.Namespace, rows: Sequence[Row], found: dict[str, Any]) -> None:
     from isthmus.bench.kept import keep
     from isthmus.bench.result import save_csv, save_document, save_samples
 
+    if args.json == "-":
+        print(json.dumps(found, indent=1))
+    elif args.json:
+        save_document(Path(args.json), found)
     if args.csv:
         save_csv(Path(args.csv), rows)
     if args.samples:
         save_samples(Path(args.samples), rows)
-    if args.json and args.json != "-":
-        save_document(Path(args.json), found)
     if not args.url:
         keep(os.environ, found)
 
