@@ -211,6 +211,37 @@ def test_what_cannot_be_loaded_changes_nothing(served: Served, models: Models, n
     assert list(served.engine.policies) == ["half"]
 
 
+@pytest.mark.parametrize("beside", ["arm.manifest.json", "arm.vecnormalize.pkl"])
+@pytest.mark.parametrize("to", ["outside", "nowhere"])
+def test_what_is_read_with_a_model_lies_in_the_folder_too(
+    models: Models, beside: str, to: str
+) -> None:
+    path = models.write("times 2", "arm.model")
+    models.write("{}", "../outside")
+    (models.folder / beside).symlink_to(f"../{to}")
+    with pytest.raises(PolicyLoadError, match=f"{beside} is read with arm.model, and is not in"):
+        Loader(models.folder, False, models.load).fetch(path, local=True)
+    Loader(None, True, models.load).fetch(path, local=True)
+    (models.folder / beside).unlink()
+    models.write("{}", "inside")
+    (models.folder / beside).symlink_to("inside")
+    Loader(models.folder, False, models.load).fetch(path, local=True)
+
+
+@pytest.mark.parametrize("linked", ["reach.npz", "reach.onnx"])
+def test_a_model_s_twin_lies_in_the_folder_too(tmp_path: Path, linked: str) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("reach.onnx", "reach.npz", "reach.manifest.json"):
+        shutil.copy(ROOT / "policies" / name, folder)
+    Loader(folder, False, load).fetch("reach.onnx", local=True).policy.close()
+    (folder / linked).rename(tmp_path / linked)
+    (folder / linked).symlink_to(tmp_path / linked)
+    named = "reach.npz" if linked == "reach.onnx" else "reach.onnx"
+    with pytest.raises(PolicyLoadError, match=f"{linked} is read with {named}"):
+        Loader(folder, False, load).fetch(named, local=True)
+
+
 def test_any_file_where_that_is_allowed(models: Models) -> None:
     loader = Loader(None, True, models.load)
     with serving(policy(half, pair()), loader=loader) as served:

@@ -2,7 +2,8 @@
 
 Whoever may name a file decides what moves the robot, so a name is taken only from a program on this
 machine, and only of a file inside the folder that the operator named, where it really lies: every
-symbolic link is followed first. All of it may take seconds, so it is done beside the engine.
+symbolic link is followed first. What is read beside it, its manifest, its twin and its statistics,
+must lie there as well. All of it may take seconds, so it is done beside the engine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from ..errors import Error, PolicyLoadError
 from ..policy.base import Policy
+from ..policy.manifest import manifest_path
+from ..policy.manifest_reader import read_manifest
 from ..protocol import JsonCodec
 from .batch import measure
 
@@ -107,7 +110,28 @@ class Loader:
             raise PolicyLoadError(f"{path!r:.200} cannot be read: {reason}") from exc
         if not regular:
             raise PolicyLoadError(f"{path!r:.200} is no regular file; name a model's file")
+        self._check_beside(found)
         return found
+
+    def _check_beside(self, model: Path) -> None:
+        """What is read with a model must lie where models may lie, too."""
+        beside = {manifest_path(model), model.with_name(f"{model.stem}.vecnormalize.pkl")}
+        if manifest_path(model).exists() and self._inside(manifest_path(model)):
+            try:
+                manifest = read_manifest(model)
+            except PolicyLoadError:
+                return  # whoever loads it says why; nothing else is read then
+            names = {manifest.model} | ({manifest.mlp.model} if manifest.mlp else set())
+            beside |= {model.with_name(name) for name in names}
+        for path in sorted(beside):
+            if not self._inside(path):
+                raise PolicyLoadError(
+                    f"{path.name} is read with {model.name}, and is not in {self._folder} once "
+                    "every symbolic link is followed; copy it there"
+                )
+
+    def _inside(self, path: Path) -> bool:
+        return self._place(Path(os.path.realpath(path))) is not None
 
     def _readings(self, path: str) -> list[str]:
         """What a path may mean: a relative one begins in the folder, or where we were started."""
