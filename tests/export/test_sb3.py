@@ -163,6 +163,23 @@ def test_what_is_not_understood_is_refused(
         export_policy(path, tmp_path / "x.onnx", Options(naming=HELD))
 
 
+@pytest.mark.parametrize("net_arch", [[3, 3], [64], {"pi": [400]}, [400, {"pi": []}], 400, "400"])
+def test_layers_that_the_file_does_not_speak_of_are_refused(net_arch: Any, tmp_path: Path) -> None:
+    change = {"policy_kwargs": {"net_arch": net_arch}}
+    path = _changed(FIXTURES / "td3.zip", tmp_path / "x.zip", lambda d: d.update(change))
+    with pytest.raises(PolicyLoadError, match="net_arch says.*different policies"):
+        export_policy(path, tmp_path / "x.onnx", Options(naming=HELD))
+
+
+def test_a_squashed_answer_needs_the_noise_it_comes_with(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data.update(policy_kwargs={"squash_output": True}, use_sde=False)
+
+    path = _changed(FIXTURES / "ppo_tanh.zip", tmp_path / "x.zip", change)
+    with pytest.raises(PolicyLoadError, match="squash_output.*different policies"):
+        export_policy(path, tmp_path / "x.onnx")
+
+
 def test_a_policy_class_of_images_is_refused_by_name(tmp_path: Path) -> None:
     class_ = b"cstable_baselines3.td3.policies\nCnnPolicy\n."
     change = {"policy_class": {":serialized:": base64.b64encode(class_).decode()}}

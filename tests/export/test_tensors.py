@@ -11,13 +11,14 @@ from isthmus.export.tensors import read_state_dict
 from .canaries import archive
 
 GLOBAL = "ctorch._utils\n_rebuild_tensor_v2\n"
+WRAPPED = "ctorch._utils\n_rebuild_parameter\n"
 
 
 def tensor(storage: str = "Float", count: int = 6, offset: int = 0, sizes: str = "(I2\nI3\nt",
-           strides: str = "(I3\nI1\nt", name: str = "0") -> str:  # fmt: skip
+           strides: str = "(I3\nI1\nt", name: str = "0", more: str = "") -> str:  # fmt: skip
     """The opcodes of a tensor."""
     place = f"((S'storage'\nctorch\n{storage}Storage\nS'{name}'\nS'cpu'\nI{count}\ntQ"
-    return f"{GLOBAL}{place}I{offset}\n{sizes}{strides}I00\n)tR"
+    return f"{GLOBAL}{place}I{offset}\n{sizes}{strides}I00\n){more}tR"
 
 
 def torch_file(value: str, storages: dict[str, bytes], **more: bytes) -> bytes:
@@ -54,6 +55,11 @@ def test_a_view_of_a_storage() -> None:
     np.testing.assert_array_equal(found["w"], [[1.0, 3.0], [2.0, 4.0]])
 
 
+def test_metadata_that_says_nothing() -> None:
+    found = read_state_dict(torch_file(tensor(more="}"), {"0": NUMBERS.tobytes()}), "x")
+    np.testing.assert_array_equal(found["w"], NUMBERS.reshape(2, 3))
+
+
 def test_an_empty_tensor() -> None:
     value = tensor(count=0, sizes="(I0\nt", strides="(I1\nt")
     assert read_state_dict(torch_file(value, {"0": b""}), "x")["w"].shape == (0,)
@@ -74,6 +80,9 @@ def test_an_empty_tensor() -> None:
         (tensor(name="1"), "no member 'archive/data/1'"),
         (tensor(name="../0"), "no member"),
         (tensor("Object"), "names 'torch.ObjectStorage'"),
+        (tensor(more="}S'neg'\nI01\ns"), "more than its numbers"),
+        (f"{tensor()}}}S'neg'\nI01\nsb", "more than its numbers"),
+        (f"{WRAPPED}({tensor()}I01\n)}}S'neg'\nI01\nstR", "more than its numbers"),
         (f"{GLOBAL}(I1\nI2\nI3\nI4\ntR", "expected a storage"),
         (f"{GLOBAL})R", "expected a tensor"),
         ("I7\n", "expected a tensor"),

@@ -135,7 +135,9 @@ def policy_steps(
         )
     actor, default = row
     _check_keywords(tensors.source, kwargs)
+    _check_squash(tensors.source, policy_class, kwargs)
     steps = actor(tensors, activation or _activation(tensors.source, kwargs, default), kwargs)
+    _check_widths(tensors.source, kwargs.get("net_arch"), steps)
     return (*steps, *_head(tensors.source, policy_class, kwargs, action, steps))
 
 
@@ -153,6 +155,40 @@ def _check_keywords(source: str, kwargs: Mapping[str, Any]) -> None:
             "rebuilt. Export it with torch.onnx.export where it was trained, or with "
             "--trust-pickle here"
         )
+
+
+def _check_squash(source: str, policy_class: str, kwargs: Mapping[str, Any]) -> None:
+    """Stable-Baselines3 itself makes no such policy, so that nobody knows what it answered."""
+    squashed = kwargs.get("squash_output") not in (None, False)
+    if squashed and policy_class.endswith(".ActorCriticPolicy") and not kwargs.get("use_sde"):
+        raise PolicyLoadError(
+            f"{source}: policy_kwargs has squash_output, which goes with use_sde only; they belong "
+            "to different policies"
+        )
+
+
+def _check_widths(source: str, net_arch: Any, steps: list[Step]) -> None:
+    """Hold the hidden layers against what the file says of them, where it does."""
+    if net_arch is None:
+        return
+    said = _hidden_widths(net_arch)
+    found = [step.bias.size for step in steps if isinstance(step, Linear)][:-1]
+    if said != found:
+        raise PolicyLoadError(
+            f"{source}: net_arch says {str(net_arch)[:80]}, and its hidden layers have {found} "
+            "numbers; they belong to different policies"
+        )
+
+
+def _hidden_widths(net_arch: Any) -> list[Any]:
+    """Of an actor: `[64, 64]`, `{"pi": [64]}`, or as before version 1.8 `[64, {"pi": [64]}]`."""
+    if isinstance(net_arch, dict):
+        own = net_arch.get("pi")
+        return list(own) if isinstance(own, (list, tuple)) else []
+    if not isinstance(net_arch, (list, tuple)):
+        return [net_arch]
+    *shared, last = net_arch or [{}]
+    return [*shared, *(_hidden_widths(last) if isinstance(last, dict) else [last])]
 
 
 def _activation(source: str, kwargs: Mapping[str, Any], default: str) -> str:

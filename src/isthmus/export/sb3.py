@@ -78,7 +78,7 @@ def read_sb3(
             "row of numbers (a Box that is no image) are rebuilt. Export it with torch.onnx.export "
             "where it was trained, or with --trust-pickle here"
         )
-    kwargs = attributes.dict("policy_kwargs")
+    kwargs = {"use_sde": attributes.plain("use_sde"), **attributes.dict("policy_kwargs")}
     tensors = Tensors(read_state_dict(archive.read(_TENSORS), f"{source}, {_TENSORS}"), source)
     steps = policy_steps(policy_class, tensors, kwargs, action, activation)
     network = _network(steps if normalise is None else (normalise, *steps), source)

@@ -96,9 +96,11 @@ class _Storages:
     def tensor(self, value: Any) -> Array:
         """The array a tensor stands for."""
         if isinstance(value, Made) and str(value.by) == _PARAMETER and value.args:
+            _check_plain(value, 3)
             value = value.args[0]
         if not isinstance(value, Made) or str(value.by) != _TENSOR or len(value.args) < 4:
             raise ValueError("expected a tensor")
+        _check_plain(value, 6)
         storage, offset, sizes, strides = value.args[:4]
         return _view(self._storage(storage), offset, _sizes(sizes), _sizes(strides))
 
@@ -118,6 +120,12 @@ class _Storages:
                 array = (array.astype("<u4") << 16).view("<f4")
             self._read[name] = array
         return self._read[name]
+
+
+def _check_plain(value: Made, count: int) -> None:
+    """Refuse what else is said of a tensor: `neg` says that its numbers have the other sign."""
+    if value.state is not None or value.items or any(more != {} for more in value.args[count:]):
+        raise ValueError("a tensor has more than its numbers (a view of others?): save its clone()")
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
