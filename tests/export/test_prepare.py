@@ -96,6 +96,22 @@ def test_half_an_export_is_made_whole(cache: Path, tmp_path: Path) -> None:
     load(model).close()
 
 
+@pytest.mark.parametrize("name", ["ppo_tanh.onnx", "ppo_tanh.manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_export_is_made_anew(
+    name: str, damage: str, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = copy("ppo_tanh.zip", tmp_path)
+    file = prepare(path, cache=cache).with_name(name)
+    data = file.read_bytes()
+    flipped = bytes([data[0] ^ 1]) + data[1:]
+    file.write_bytes({"cut": data[:-9], "flipped": flipped, "empty": b""}[damage])
+    caplog.clear()
+    load(prepare(path, cache=cache)).close()
+    assert "is damaged" in caplog.text
+    assert file.read_bytes() == data
+
+
 def test_two_at_once_make_one_export(cache: Path, tmp_path: Path) -> None:
     path = copy("ppo_tanh.zip", tmp_path)
     found: list[Path] = []

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..contract import Contract
 from ..errors import PolicyLoadError
-from ..policy.files import read_file
+from ..policy.files import read_file, read_model
 from ..policy.manifest import manifest_path
 from ..policy.manifest_reader import is_bare, read_manifest
 from ..version import VERSION
@@ -82,11 +82,23 @@ def prepare(
     data = read_file(path, MAX_SOURCE_BYTES)
     folder = cache / _key(data, path.stem, options)
     model = folder / f"{path.stem}.onnx"
-    if not (model.is_file() and manifest_path(model).is_file()):
+    if not _is_whole(model):
         _export(data, path, folder, options)
     for line in read_manifest(model).provenance.get("assumed", ()):
         _LOG.warning("%s, assumed: %s", path.name, line)
     return model
+
+
+def _is_whole(model: Path) -> bool:
+    """Whether an export lies there as it was made: the manifest tells, and knows the model."""
+    if not (model.is_file() and manifest_path(model).is_file()):
+        return False
+    try:
+        read_model(model, read_manifest(model).sha256)
+    except PolicyLoadError as exc:
+        _LOG.warning("the export that was kept is damaged, and made anew: %s", exc)
+        return False
+    return True
 
 
 def _key(data: bytes, stem: str, options: Options) -> str:
@@ -121,7 +133,8 @@ def _put(draft: Path, folder: Path) -> None:
         draft.rename(folder)
     except OSError as exc:
         # Somebody else was first with the same export, or a whole one lies there damaged.
-        if not folder.is_dir():
+        try:
+            for file in draft.iterdir():
+                file.replace(folder / file.name)
+        except OSError:
             raise PolicyLoadError(f"{folder} cannot be written: {exc.strerror or exc}") from exc
-        for file in draft.iterdir():
-            file.replace(folder / file.name)
