@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict, UserString, deque
 from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Any
@@ -119,6 +119,22 @@ class Count(IntEnum):
     TWO = 2
 
 
+class Says(int):
+    def __int__(self) -> int:
+        return 5
+
+
+class Claims(float):
+    def __float__(self) -> float:
+        return 5.0
+
+
+def test_a_number_is_what_it_is_and_not_what_it_says() -> None:
+    assert same({"n": 1, "x": 1.5}, {"n": Says(1), "x": Claims(1.5)})
+    with pytest.raises(ContractError, match="x is nan"):
+        randomization_hash({"x": Claims("nan")})
+
+
 def test_an_enumeration_is_its_value() -> None:
     assert same({"wet": "wet", "n": 2}, {Floor.WET: Floor.WET, "n": Count.TWO})
     assert json.dumps(plain({Floor.WET: Floor.WET})) == '{"wet": "wet"}'
@@ -209,6 +225,12 @@ def test_boundaries_cannot_be_moved(one: dict[str, Any], other: dict[str, Any]) 
         ({"a": iter([1])}, "a is list_iterator"),
         ({"a": np.array([1j])}, "array of complex128"),
         ({"a": np.array(["2026-01-01"], "M8[D]")}, r"array of datetime64\[D\]"),
+        ({"a": np.timedelta64(5, "ns")}, r"a is timedelta64\[ns\]; expected a number"),
+        ({"a": np.timedelta64(5)}, "a is timedelta64; expected a number"),
+        ({"a": [np.datetime64("NaT")]}, r"a\[0\] is datetime64; expected a number"),
+        ({"a": np.datetime64("2026-01-01", "ns")}, r"a is datetime64\[ns\]; expected a number"),
+        ({"a": np.array([np.timedelta64(5, "ns")], object)}, r"a\[0\] is timedelta64\[ns\]"),
+        ({"a": UserString("b")}, "a is UserString; expected"),
         ({"a": np.zeros(2, "f4,f4")}, "a is an array of"),
         ({"a": np.ma.masked_array([1.0, 2.0], [False, True])}, "masked array"),
         ({"a": {1: 2}}, "a has the key 1 of int"),

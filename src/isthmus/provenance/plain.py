@@ -6,6 +6,7 @@ Whatever is hashed, sent or compared goes through these checks, so all three ref
 from __future__ import annotations
 
 import math
+from collections import UserString
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -74,7 +75,7 @@ def _plain(value: Any, path: str, depth: int) -> Any:
 def is_sequence(value: Any) -> bool:
     """True for lists, tuples and what else is a sequence; never for text and bytes."""
     return isinstance(value, Sequence) and not isinstance(
-        value, (str, bytes, bytearray, memoryview)
+        value, (str, UserString, bytes, bytearray, memoryview)
     )
 
 
@@ -87,15 +88,21 @@ def scalar(value: Any, path: str) -> Scalar:
     if isinstance(value, np.generic):
         if value.dtype.kind == "f" and value.dtype.itemsize > 8:
             raise ContractError(_wide(path, value.dtype))
+        if value.dtype.kind in "mM":  # as Python has it, its unit would be gone
+            raise ContractError(
+                f"randomization: {_named(path)} is {value.dtype}; expected a number: a time in "
+                "seconds, say"
+            )
         value = value.item()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return _whole(int(value), path)
+        return _whole(int.__int__(value), path)  # the number that it is, not what it says it is
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ContractError(_not_finite(path, value))
-        return float(value)
+        number = float.__float__(value)
+        if not math.isfinite(number):
+            raise ContractError(_not_finite(path, number))
+        return number
     if isinstance(value, str):
         text_bytes(value, path)
         return str.__str__(value)  # of an enumeration its value, as JSON has it
