@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from isthmus.events.kinds import complaints
 from isthmus.gateway import Settings
 from isthmus.gateway.housekeeping import Housekeeper
 from isthmus.gateway.ledger import Ledger
-from isthmus.protocol.messages import Action, Outcome, Telemetry
+from isthmus.gateway.payloads import Payloads
+from isthmus.protocol.messages import Action, Observation, Outcome, Telemetry
 from isthmus.telemetry import GATEWAY_STAGES, LogHistogram
 from isthmus.telemetry.linkreport import LinkReport
 
@@ -209,7 +212,7 @@ def test_all_messages_are_recorded_as_they_were() -> None:
     assert [event["corr_id"] for event in left] == [f"q{n}" for n in range(10)]
     assert [json.loads(event["raw"])["data"]["q"][0] for event in came] == list(range(10))
     assert {event["msg_type"] for event in came} == {"obs"}
-    assert {event["msg_type"] for event in left} == {"action"}
+    assert {(event["msg_type"], event["outcome"]) for event in left} == {("action", "policy")}
     assert came[0]["mono_ns"] <= came[1]["mono_ns"]
 
 
@@ -235,7 +238,26 @@ def test_what_is_no_message_is_recorded_too_and_a_handshake_never() -> None:
     assert came[2]["raw"]["data"]["q"].tolist() == [[1.0, 2.0]]
     assert left[2]["resp"]["data"]["speed"].tolist() == [[0.5, 1.0]]
     assert left[2]["msg_type"] == "action"
+    assert [event.get("outcome") for event in left] == [None, "error", "policy"]
     assert "token" not in str(came) + str(left)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (Outcome.POLICY, "policy"),
+        (Outcome.MISS, "miss"),
+        (Outcome.FALLBACK, "fallback"),
+        (Outcome.MISS_FALLBACK, "miss"),
+    ],
+)
+def test_what_became_of_a_question_stands_with_its_answer(outcome: Outcome, word: str) -> None:
+    codec = SimpleNamespace(memory=SimpleNamespace(seq=1), codec=None)
+    session = SimpleNamespace(
+        asked=(b"", Observation({}), 0), name="s", peer="here", protocol=codec
+    )
+    _, left = Payloads("all").events(session, Action({}, outcome=outcome), 0)  # type: ignore[arg-type]
+    assert left["outcome"] == word and complaints(left) == []
 
 
 def test_a_record_is_a_copy_that_later_questions_do_not_change() -> None:

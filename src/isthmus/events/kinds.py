@@ -91,7 +91,8 @@ EVENTS: dict[str, EventKind] = {
         "send", INFO, "a message left",
         {"msg_type": "its type, as on the wire"},
         {"resp": "the message", "resp_bytes": "its size where `resp` is only the beginning",
-         "outcome": "policy, miss, fallback or error"},
+         "outcome": "policy, miss (also one with a fallback), fallback or error; of what asked for "
+         "an action, or failed"},
     ),
     "gateway_started": EventKind(
         "event", INFO, "the gateway serves",
@@ -103,14 +104,27 @@ EVENTS: dict[str, EventKind] = {
         {"reason": "why"},
     ),
     "session_opened": EventKind(
-        "event", INFO, "a session was welcomed",
+        "event", INFO, "a session was welcomed; WARN if it came back after a lost connection",
         {"transport": "shm, unix or tcp", "codec": "binary or json", "policy": "who answers it",
          "num_envs": "its rows"},
         {"resumed": "true if it came back after a lost connection",
          "deadline_ms": "its deadline", "facts": "what it said of itself"},
     ),
+    "session_moved": EventKind(
+        "event", INFO, "a session travels another way from now on",
+        {"transport": "shm, unix or tcp", "before": "how it travelled until now"},
+    ),
+    "link_without_policy": EventKind(
+        "event", WARN,
+        "a link reported misses of its own, or time at a level below normal; told of the 1st, 2nd, "
+        "4th, 8th... report in a row",
+        {"misses": "periods of its interval without a valid action",
+         "levels_s": "level -> seconds of the interval", "causes": "why -> calls",
+         "interval_s": "the time that the report is about, s",
+         "consecutive": "such reports in a row, with this one"},
+    ),
     "session_closed": EventKind(
-        "event", INFO, "a session has ended",
+        "event", INFO, "a session has ended; WARN if it is a link whose connection was lost",
         {"steps": "observations taken", "misses": "of them answered with a miss"},
         {"reason": "why"},
     ),
@@ -119,8 +133,10 @@ EVENTS: dict[str, EventKind] = {
         {"code": "why, as a word", "detail": "why, in words"},
     ),
     "error_answer": EventKind(
-        "event", WARN, "a question was answered with an error",
-        {"code": "why, as a word", "detail": "why, in words"},
+        "event", WARN,
+        "a question was answered with an error; told of the 1st, 2nd, 4th, 8th... in a row",
+        {"code": "why, as a word", "detail": "why, in words",
+         "consecutive": "errors of that code since a step went well, with this one"},
         {"msg_type": "what was asked"},
     ),
     "deadline_miss": EventKind(
@@ -147,8 +163,11 @@ EVENTS: dict[str, EventKind] = {
         {"miss_rate": "share of its recent steps, 0 to 1", "threshold": "below which this ends"},
     ),
     "rand_hash_mismatch": EventKind(
-        "event", WARN, "the randomization applied is not the one expected",
-        {"expected": "hash", "actual": "hash"},
+        "event", WARN,
+        "the randomization applied is not the one expected; told of the 1st, 2nd, 4th, 8th... in a "
+        "row, and hash_mismatch_events.jsonl has every one",
+        {"expected": "hash", "actual": "hash",
+         "consecutive": "mismatches in a row, with this one"},
         {"first_difference": "path of the first value that differs, where both are known",
          "expected_value": "what was expected there", "actual_value": "what was applied there",
          "obs_seq": "number of the observation", "sim_time": "of the observation, s"},
@@ -164,6 +183,12 @@ EVENTS: dict[str, EventKind] = {
     "joint_limit_violation": EventKind(
         "event", WARN, "joint limits began to change the actions of a plain client",
         {"joints": "indices of the joints"},
+    ),
+    "action_replaced": EventKind(
+        "event", WARN,
+        "a plain client was sent the fallback's numbers although the policy was in time; told of "
+        "the 1st, 2nd, 4th, 8th... in a row",
+        {"cause": "why, as a word: that of the guard", "consecutive": "in a row, with this one"},
     ),
     "policy_loaded": EventKind(
         "event", INFO, "another policy answers from now on",

@@ -12,7 +12,15 @@ from typing import Any
 from ..protocol import JsonCodec
 from ..protocol.content import to_content
 from ..protocol.jsoncontrol import said_as
-from ..protocol.messages import KINDS, Action, Kind, Message, Observation
+from ..protocol.messages import (
+    KINDS,
+    Action,
+    ErrorAnswer,
+    Kind,
+    Message,
+    Observation,
+    Outcome,
+)
 from .session import Session
 
 __all__ = ["LEVELS", "Payloads"]
@@ -20,6 +28,13 @@ __all__ = ["LEVELS", "Payloads"]
 LEVELS: tuple[str, ...] = ("off", "sampled", "all")
 
 _ARRAYS = ("arrays", "training", "final")
+_OUTCOMES = {
+    int(Outcome.POLICY): "policy",
+    int(Outcome.MISS): "miss",
+    int(Outcome.FALLBACK): "fallback",
+    int(Outcome.MISS_FALLBACK): "miss",
+}
+"""What an action carries -> what became of the question, in the words of the counts."""
 _SECRET = frozenset((Kind.HELLO, Kind.WELCOME, Kind.ATTACH, Kind.ATTACHED))
 
 
@@ -70,7 +85,9 @@ class Payloads:
             "phase": "recv", "type": "received", "severity": 0, "mono_ns": at_ns,
             "ts_wall": (time_ns() - monotonic_ns() + at_ns) / 1e9, **about,
         }  # fmt: skip
-        left: dict[str, Any] = {"phase": "send", "type": "sent", "severity": 0, **about}
+        left: dict[str, Any] = {
+            "phase": "send", "type": "sent", "severity": 0, **about, **_outcome(answer),
+        }  # fmt: skip
         codec = session.protocol.codec
         if isinstance(codec, JsonCodec):
             came |= {"msg_type": codec.word or "unknown", "raw": bytes(frame)}
@@ -79,6 +96,13 @@ class Payloads:
             came |= {"msg_type": _word(message), "raw": _plain(message)}
             left |= {"msg_type": _word(answer), "resp": _plain(answer)}
         return [came, left]
+
+
+def _outcome(answer: Message) -> dict[str, str]:
+    """What became of the question; nothing of one that asked for no action, and was granted."""
+    if isinstance(answer, Action):
+        return {"outcome": _OUTCOMES[answer.outcome]}
+    return {"outcome": "error"} if isinstance(answer, ErrorAnswer) else {}
 
 
 def _word(message: Message | None) -> str:
