@@ -99,6 +99,73 @@ def test_a_policy_that_hangs_does_not_keep_it(folder: Path, signals: str, grace:
     assert list(folder.iterdir()) == []
 
 
+NATIVE = """
+import atexit, ctypes, os, sys, types
+import isthmus.cli.stopping as stopping
+from isthmus.policy.callable import CallablePolicy
+from tests.support.contracts import pair
+from tests.support.policies import half
+
+mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
+
+def infer(observation):
+    if observation["q"][0, 0] == 107:
+        os.write(2, b"stuck\\n")
+        lock(mutex)  # no signal ends this, and no bytecode runs meanwhile
+        lock(mutex)
+    return half(observation)
+
+found = types.ModuleType("hangs")
+found.policy = lambda: CallablePolicy(infer, pair(), name="hangs")
+sys.modules["hangs"] = found
+stopping.GRACE, stopping.ONE_WISH = {grace}, 0.0
+atexit.register(os.write, 2, b"finalized\\n")
+"""
+
+
+def ask_into_native_code(found: Gateway, peer: RawPeer) -> None:
+    peer.say({"type": "obs", "data": {"q": [107, 1]}})
+    assert found.process.stderr is not None
+    assert found.process.stderr.readline() == "stuck\n"
+
+
+@pytest.mark.parametrize(
+    ("signals", "grace"),
+    [([signal.SIGTERM], 0.1), ([signal.SIGTERM, signal.SIGINT], 60)],
+    ids=["the grace is over", "a second wish"],
+)
+def test_native_code_that_hangs_does_not_keep_it(
+    folder: Path, signals: list[signal.Signals], grace: float
+) -> None:
+    arguments = ("hangs:policy", "--listen", address(folder), "--executor", "inline")
+    wishes = ("--log-dir", str(folder / "logs"))
+    prelude = NATIVE.format(grace=grace)
+    with gateway(*arguments, *wishes, prelude=prelude) as found, RawPeer(address(folder)) as peer:
+        ask_into_native_code(found, peer)
+        for number in signals:
+            found.send(number)
+        assert found.process.wait(30) == 1
+        assert found.process.stderr is not None
+        assert "did not return in time" in found.process.stderr.read()
+    assert {path.name for path in folder.iterdir()} == {"logs"}
+    assert lines(folder / "logs" / "ipc_gateway_events.jsonl")[-1]["type"] == "log_closed"
+
+
+def test_a_worker_inside_native_code_is_left_behind_in_order(folder: Path) -> None:
+    arguments = ("hangs:policy", "--listen", address(folder), "--executor", "thread")
+    wishes = ("--log-dir", str(folder / "logs"))
+    prelude = NATIVE.format(grace=60)
+    with gateway(*arguments, *wishes, prelude=prelude) as found, RawPeer(address(folder)) as peer:
+        ask_into_native_code(found, peer)
+        found.send(signal.SIGTERM)
+        said, complaint = found.process.communicate(timeout=30)
+        assert found.process.returncode == 0
+    assert said.startswith("closed: ")
+    assert "finalized" not in complaint  # it would pull the libraries from under the worker
+    assert {path.name for path in folder.iterdir()} == {"logs"}
+    assert lines(folder / "logs" / "ipc_gateway_events.jsonl")[-1]["type"] == "log_closed"
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_while_the_policy_warms_up_leaves_nothing(folder: Path, name: str) -> None:
     prelude = HANGS.format(at=0, signals=f"signal.{name},", grace=60)

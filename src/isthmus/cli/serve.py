@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from isthmus.errors import TransportError
@@ -18,7 +19,7 @@ from .arguments import find_code_here
 from .serve_listeners import add_upgrade_listener, allow_descriptors, wanted_addresses
 from .serve_policies import Models, models_of
 from .serving import Surroundings
-from .stopping import Stopped, Stopping
+from .stopping import Stopped, Stopping, leave_behind
 
 SWITCH_INTERVAL = 1e-4
 """Seconds; beside another thread, how long the engine may have to wait for the interpreter."""
@@ -40,6 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; then say goodbye and return 0."""
+    before = threading.enumerate()
+    status = _run(args)
+    leave_behind(status, before)
+    return status
+
+
+def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -56,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with Surroundings(args) as surroundings:
             policies = surroundings.load(models)
-            stopping = Stopping(listeners)
+            stopping = Stopping(listeners, surroundings.close_logs)
             stopping.hold()
             for address in addresses:
                 listeners.append(listen(address))

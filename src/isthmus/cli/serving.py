@@ -100,6 +100,12 @@ class Surroundings:
         """Give everything back; the engine has ended, or was never made."""
         self._open.close()
 
+    def close_logs(self) -> None:
+        """End the logs where nothing else can be given back any more; from any thread."""
+        for log in (self._hashes, self.events):
+            if log is not None:
+                log.close()
+
     def load(self, models: Models) -> dict[str, Policy]:
         """Load the policies to begin with, which are closed at the end.
 
@@ -171,6 +177,7 @@ class Surroundings:
             yield f"logs {self.events.path.parent.absolute()}"
         if self.url:
             yield f"http {self.url}"
+        yield from _turned_off(_rules(self._args))
 
     def _served(self) -> Contract | None:
         served = [] if self._engine is None else list(self._engine.policies.values())
@@ -243,3 +250,19 @@ def _rules(args: argparse.Namespace) -> list[AlertRule]:
             warn = rule.warn
         rules[name] = rule.with_thresholds(warn, crit)
     return list(rules.values())
+
+
+def _turned_off(rules: Sequence[AlertRule]) -> Iterator[str]:
+    """What is not watched any more because it would contradict the command line."""
+    for rule in rules:
+        usual = ALERTS[rule.name]
+        for word, now, was, other in (
+            ("CRIT", rule.crit, usual.crit, rule.warn),
+            ("WARN", rule.warn, usual.warn, rule.crit),
+        ):
+            if now is None and was is not None and other is not None:
+                side, flag = "below" if word == "CRIT" else "above", THRESHOLDS[rule.name]
+                yield (
+                    f"alert {rule.name} without {word}: the usual {was:g} lies {side} {other:g}; "
+                    f"--{flag.replace('_', '-')}-{word.lower()} sets another"
+                )
