@@ -55,6 +55,50 @@ def test_the_pose_of_the_first_step_is_kept(contracts: Any) -> None:
     assert guard.apply(T, None, sagged).arrays["a"].tolist() == POSE["q"].tolist()
 
 
+@pytest.mark.parametrize("reason", ["deadline", "out_of_range"])
+def test_a_robot_that_was_moved_is_held_where_it_stands(
+    contracts: Any, path: str, reason: str
+) -> None:
+    """Swept through the limits and past them, before the first valid action."""
+    limits = contracts.box(low=-1.0, high=1.0, max_rate=1.0)
+    guard = Guard(contracts.one(limits=limits))
+    action = None if reason == "deadline" else {"a": f32(50, 50, 50)}
+    places = [1.3, 0.5, -0.5, 0.0, 0.99, 1.005, 1.02, 1.9, -1.9, -1.0, -1.001, 0.3]
+    places += np.linspace(-1.95, 1.95, 79).tolist() + np.linspace(1.95, -1.95, 1951).tolist()
+    for step, place in enumerate(places):
+        q = f32(place, 0, -place)
+        outcome = guard.apply(step * T, action, {"q": q}, T, reason)
+        assert (outcome.status, outcome.cause) == ("disarmed", reason)
+        held = outcome.arrays["a"]
+        assert np.all(np.abs(held) <= np.maximum(1.0, np.abs(q)))
+        assert held == pytest.approx(q, abs=0.0401)  # a hundredth of the range either way: a sag
+        if abs(place) > 1.041:
+            assert held.tolist() == q.tolist()
+    armed = guard.apply(9**12, {"a": f32(0.8, 0, 0)}, {"q": f32(-0.6, 0, 0)}, T)
+    assert armed.arrays["a"][0] == pytest.approx([-0.56, 0, 0], abs=1e-5)  # from where it stands
+
+
+def test_what_is_no_pose_does_not_move_what_is_held(contracts: Any, path: str) -> None:
+    guard = Guard(contracts.one(limits=contracts.box(low=-1.0, high=1.0)))
+    assert guard.apply(0, None, POSE).arrays["a"].tolist() == POSE["q"].tolist()
+    for broken in ({}, {"q": f32(np.nan, 9, -np.inf)}, {"q": f32(0, 0)}):
+        assert guard.apply(T, None, broken).arrays["a"].tolist() == POSE["q"].tolist()
+    one = guard.apply(2 * T, None, {"q": f32(np.nan, -0.9, 9)}).arrays["a"]
+    assert one[0].tolist() == [F32(0.1), F32(-0.9), F32(0.3)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "sent"), [("measured", [0.0, 0.0, 0.0]), ("target", [0.0, 0.0, 0.0])]
+)
+def test_increments_do_not_lead_a_robot_back_that_was_moved(
+    contracts: Any, path: str, reference: str, sent: list[float]
+) -> None:
+    limits = contracts.box(low=-1.0, high=1.0)
+    guard = Guard(contracts.one("delta", limits=limits, reference=reference, fallback="hold"))
+    for q in (f32(0, 0, 0), f32(0.5, -0.5, 0.9), f32(-0.9, 0, 0.1)):
+        assert guard.apply(0, None, {"q": q}).arrays["a"][0].tolist() == sent
+
+
 def test_the_first_valid_action_is_applied(contracts: Any) -> None:
     guard = Guard(contracts.one(limits=contracts.box(max_rate=1.0)))
     outcome = guard.apply(0, {"a": f32(5, 5, 5)}, POSE, T)
@@ -217,3 +261,38 @@ def test_the_rearm_rule_follows_the_actuator(contracts: Any) -> None:
     assert Guard(contracts.one(), actuator="real").ladder.rearm_rule == "manual"
     with pytest.raises(ContractError, match="refused for a real actuator"):
         Guard(contracts.one(actuator="real"), rearm="auto")
+
+
+@pytest.mark.parametrize(
+    ("former", "actuator", "rule"),
+    [
+        ("manual", "real", "manual"),
+        ("manual", "simulated", "manual"),
+        ("on_reset", "simulated", "on_reset"),
+        ("auto", "simulated", "auto"),
+        ("auto", "real", "manual"),
+    ],
+)
+def test_a_latch_is_handed_on(contracts: Any, former: str, actuator: str, rule: str) -> None:
+    latched, now = stopped(contracts, rearm=former)
+    limits = contracts.box(low=-1, high=1)
+    own = "auto" if actuator == "simulated" else "manual"
+    guard = Guard(contracts.one(limits=limits, actuator=actuator), rearm=own)
+    guard.succeed(latched, now)
+    ladder = guard.ladder
+    assert (ladder.level, ladder.cause, ladder.rearm_rule) == (Level.STOPPED, "deadline", rule)
+    held = guard.apply(now + T, None, POSE, T, "later")
+    assert (held.status, held.cause) == ("stopped", "deadline")
+    assert held.arrays["a"].tolist() == POSE["q"].tolist()
+    valid = guard.apply(now + 2 * T, {"a": f32(1, 1, 1)}, POSE, T)
+    assert valid.cause == ("rearmed" if rule == "auto" else "latched")
+    assert ladder.times.spent_ns(now + 2 * T)["stopped"] == 2 * T
+    guard.rearm(now + 3 * T)
+    assert guard.apply(now + 4 * T, {"a": POSE["q"]}, POSE, T).status == "policy"
+
+
+def test_without_a_latch_nothing_is_handed_on(contracts: Any) -> None:
+    former, now = running(contracts)
+    guard = Guard(contracts.one())
+    guard.succeed(former, now)
+    assert (guard.ladder.level, guard.ladder.rearm_rule) == (Level.DISARMED, "on_reset")

@@ -192,6 +192,8 @@ def drive(contract: Contract, num_envs: int, seed: int, steps: int, wild: float)
         dt_ns = rng.choice([None, T, T, T, 0, -T, 10**15, 1])
         if guard.gate.pending:
             guard.gate.seed(measured)
+        if guard.ladder.level is Level.DISARMED:
+            guard.gate.follow(measured)
         origin = origin_of(guard, shape, measured)
         outcome = guard.apply(now, action, measured, dt_ns, "deadline")
         if follows and guard.gate.limiters["a"].posed:

@@ -104,6 +104,14 @@ class AbsoluteLimiter(Limiter):
             self._store(np.where(~np.isnan(pose) & (np.isnan(sent) | again), pose, sent))
             self.pause()
 
+    def follow(self, measured: Observed) -> None:
+        """See `Limiter.follow`."""
+        pose = self._pose(measured, self.dtype) if self.posed else None
+        held = None if pose is None else self._followed(pose)
+        if held is not None:
+            self._store(held)
+            self.pause()
+
     def _store(self, command: Floats) -> None:
         with np.errstate(all="ignore"):
             self._sent = command.tolist() if self._loops else command.astype(self.dtype)

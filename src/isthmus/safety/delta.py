@@ -159,6 +159,13 @@ class DeltaLimiter(Limiter):
             again = again and self._follows
             self._store(np.where(~np.isnan(pose) & (np.isnan(sent) | again), pose, sent))
 
+    def follow(self, measured: Observed) -> None:
+        """See `Limiter.follow`; with reference `target` nothing, as in `seed`."""
+        pose = self._pose(measured, _FLOAT64) if self.posed and self._follows else None
+        held = None if pose is None else self._followed(pose)
+        if held is not None:
+            self._store(held)
+
     def _store(self, command: Floats) -> None:
         self._sent = command.tolist() if self._loops else command
         self.ready = not (self.posed and bool(np.isnan(command).any()))

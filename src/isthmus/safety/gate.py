@@ -118,6 +118,15 @@ class Gate:
         self._again = False
         self.pending = not all(limiter.ready for limiter in self.limiters.values())
 
+    def follow(self, measured: Mapping[str, Numbers]) -> None:
+        """Hold a robot that was moved where it stands now. For DISARMED only: nothing was sent.
+
+        Args:
+            measured: observation field name -> (num_envs, *shape).
+        """
+        for _, limiter in self._all:
+            limiter.follow(measured)
+
     def admit(
         self,
         action: Mapping[str, Numbers],

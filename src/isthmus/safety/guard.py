@@ -18,6 +18,8 @@ __all__ = ["Guard", "Outcome"]
 
 Numbers = NDArray[Any]
 
+_DISARMED = Level.DISARMED
+
 
 class Outcome(NamedTuple):
     """What to send to the robot now.
@@ -100,6 +102,13 @@ class Guard:
         if measured is not None:
             self.gate.seed(measured)
 
+    def succeed(self, former: Guard, now_ns: int) -> None:
+        """Take the place of the guard that the same robot had, for another contract.
+
+        What that one latched stays latched, with its cause and the stricter of the rearm rules.
+        """
+        self.ladder.succeed(former.ladder, now_ns)
+
     def rearm(self, now_ns: int) -> Level:
         """The operator allows motion again."""
         latched = self.ladder.level in LATCHED
@@ -137,6 +146,8 @@ class Guard:
         ladder, gate = self.ladder, self.gate
         if gate.pending:
             gate.seed(measured)
+        if ladder.level is _DISARMED:
+            gate.follow(measured)
         if action is not None:
             if ladder.would_apply:
                 admission = gate.admit(action, measured, dt_ns)

@@ -202,6 +202,19 @@ class Ladder:
         """True if a valid action arriving now would be applied."""
         return self._next(Event.VALID) in APPLIES
 
+    def succeed(self, former: Ladder, now_ns: int) -> None:
+        """Take the place of another ladder. A latch is handed on: at its level, with its cause.
+
+        With it goes a rearm rule that asks for more than the one here: what latched under
+        `manual` is not left by traffic because a policy for a simulated robot was loaded.
+        """
+        if former.level in LATCHED:
+            self.level, self.cause = former.level, former.cause
+            self.rearm_rule = min(
+                (former.rearm_rule, self.rearm_rule), key=lambda rule: len(REARM_EVENTS[rule])
+            )
+            self.times.enter(NAMES[self.level], now_ns)
+
     def valid(self, now_ns: int) -> bool:
         """A valid action came in time.
 

@@ -29,6 +29,10 @@ Numbers = NDArray[Any]
 Mask = NDArray[np.bool_]
 Observed = Mapping[str, Numbers]
 
+SAG_SHARE = 0.02
+"""Of its range, a robot may stand this far from where it is held and be held there all the same.
+A hold that followed every measurement would be limp: an arm sags, and would be let down."""
+
 
 class Limiter(ABC):
     """What every kind of limiter shares.
@@ -126,6 +130,25 @@ class Limiter(ABC):
             measured: the observation of this step.
             again: also where something is known already.
         """
+
+    def follow(self, measured: Observed) -> None:  # noqa: B027 - not all are posed
+        """Take the measured pose where the robot stands elsewhere than it is held.
+
+        Where what is held lies outside the limits, that is the measured pose each time; where
+        it lies inside, the robot must have been moved by more than a sag, `SAG_SHARE`.
+
+        Args:
+            measured: the observation of this step.
+        """
+
+    def _followed(self, pose: Floats) -> Floats | None:
+        """What is held, with the pose where that is to be taken; None if nowhere."""
+        sent, bounds = self.sent(), self.bounds
+        with np.errstate(all="ignore"):
+            strayed = np.abs(pose - sent) > SAG_SHARE * (bounds.high - bounds.low)
+            strayed |= ((sent < bounds.low) | (sent > bounds.high)) & (pose != sent)
+        strayed &= ~np.isnan(pose)
+        return np.where(strayed, pose, sent) if strayed.any() else None
 
     @abstractmethod
     def _store(self, command: Floats) -> None:
