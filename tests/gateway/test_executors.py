@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from asyncio import CancelledError
+from typing import Any
 
 import numpy as np
 import pytest
 
 from isthmus.errors import InferenceError
-from isthmus.gateway import Settings
+from isthmus.gateway import Settings, desk
 from isthmus.gateway.batch import Batch
+from isthmus.gateway.executor import Threaded
 from isthmus.gateway.session import Job, Session
 from isthmus.policy.step import StepArrays
 from isthmus.protocol.messages import Action, ErrorAnswer, Observation, Outcome
 
 from ..support.contracts import pair
-from ..support.gateways import serving
+from ..support.gateways import Served, serving
 from ..support.peers import BinaryPeer, RawPeer
 from ..support.policies import Raw, Scripted, Summing, half, policy
 from ..support.waiting import until
@@ -215,3 +218,79 @@ def test_a_lone_json_line_while_the_policy_sleeps() -> None:
             until(lambda: served.engine.counters.observations == 1)
             scripted.release.set()
             assert peer.hear()["type"] == "action"
+
+
+# a policy that turns out to be slow ---------------------------------------------------------------
+
+
+class Turns(Summing):
+    """Recurrent; 7 takes a while, and 107 lasts until it is released."""
+
+    name = "turns"
+
+    def __init__(self) -> None:
+        super().__init__(pair())
+        self.release = threading.Event()
+
+    def infer(self, observation: Any, action: Any, state: Any, next_state: Any) -> None:
+        super().infer(observation, action, state, next_state)
+        if (observation["q"] == 7).any():
+            threading.Event().wait(0.05)
+        if (observation["q"] == 107).any():
+            self.release.wait(30)
+
+
+def kinds(served: Served) -> list[str]:
+    return [found.executor for found in served.engine.ledger.snapshot().policies]
+
+
+def test_a_policy_that_becomes_slow_is_moved_to_a_worker(caplog: Any) -> None:
+    turns = Turns()
+    settings = Settings(deadline_ns=100_000_000)
+    with serving(turns, settings=settings) as served:
+        with BinaryPeer(served.unix) as peer, BinaryPeer(served.unix) as other:
+            peer.greet(pair())
+            other.greet(pair())
+            assert asked(peer, 1, 1.0).arrays["speed"].tolist() == [[1, 1]]
+            assert asked(other, 1, 2.0).arrays["speed"].tolist() == [[2, 2]]
+            assert (served.engine.executors, kinds(served)) == ({"turns": "inline"}, ["inline"])
+            peer.tell(Observation({"q": np.full((1, 2), 7, np.float32)}, 2))
+            other.tell(Observation({"q": np.full((1, 2), 5, np.float32)}, 2))
+            assert peer.answer().arrays["speed"].tolist() == [[8, 8]]  # type: ignore[union-attr]
+            assert other.answer().arrays["speed"].tolist() == [[7, 7]]  # type: ignore[union-attr]
+            until(lambda: served.engine.executors == {"turns": "thread"})
+            until(lambda: kinds(served) == ["thread"])
+            # from now on deadlines are kept, of everyone, and what was remembered still is
+            assert asked(peer, 3, 107.0, BUDGET).outcome == Outcome.MISS
+            assert asked(other, 3, 1.0, BUDGET).outcome == Outcome.MISS
+            turns.release.set()
+            assert asked(other, 4, 1.0).arrays["speed"].tolist() == [[8, 8]]
+            assert asked(peer, 4, 7.0).arrays["speed"].tolist() == [[15, 15]]
+    told = [record for record in caplog.records if "a worker thread runs it" in record.message]
+    assert len(told) == 1
+
+
+def test_an_inline_policy_stays_inline() -> None:
+    settings = Settings(executor="inline", deadline_ns=100_000_000)
+    with serving(Turns(), settings=settings) as served, BinaryPeer(served.unix) as peer:
+        peer.greet(pair())
+        for seq, value in enumerate((7.0, 7.0, 1.0), 1):
+            asked(peer, seq, value)
+        assert served.engine.executors == {"turns": "inline"}
+
+
+def test_where_no_worker_can_be_started_it_stays_inline(
+    monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def refused(*args: Any, **options: Any) -> Threaded:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(desk, "Threaded", refused)
+    settings = Settings(deadline_ns=100_000_000)
+    with serving(Turns(), settings=settings) as served, BinaryPeer(served.unix) as peer:
+        peer.greet(pair())
+        for seq, value in enumerate((7.0, 7.0, 1.0), 1):
+            answer = asked(peer, seq, value)
+        assert answer.arrays["speed"].tolist() == [[15, 15]]
+        assert served.engine.executors == {"turns": "inline"}
+    assert caplog.text.count("no worker can be started") == 1

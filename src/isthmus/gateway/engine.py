@@ -162,8 +162,8 @@ class Engine:
         self._records = self.ledger.payloads.wanted
         self._now = self._taken = 0
         self._watch.add(self._wake, _READ, self._woken)
-        for bell, executor in self._desk.bells():
-            self._watch.add(bell, _READ, partial(_collect, executor))
+        for _, executor in self._desk.bells():
+            self._listen_to(executor)
         self._watch.add(self._errands.descriptor(), _READ, self._errand_done)
         self._accept_again()
         self._requests.tell_policies()
@@ -216,6 +216,8 @@ class Engine:
         if desk.jobs:
             desk.submit(self._done)
             self.counters.batches += 1
+            if desk.slow:
+                self._relieve()
         if self._brought:
             self._finish_errands()
         if self._exchange.old:
@@ -250,6 +252,17 @@ class Engine:
     def _answer(self, job: Job, answer: Answer, started_ns: int, ended_ns: int) -> None:
         self._send(job.session, answer)
         self._answered.append((job, answer, started_ns, ended_ns, monotonic_ns()))
+
+    def _relieve(self) -> None:
+        """Policies that held up this thread for too long are run by workers from now on."""
+        for executor in self._desk.relieve():
+            self._listen_to(executor)
+        self._requests.tell_policies()
+
+    def _listen_to(self, executor: Executor) -> None:
+        bell = executor.descriptor()
+        if bell is not None:
+            self._watch.add(bell, _READ, partial(_collect, executor))
 
     def _finish_errands(self) -> None:
         self._brought = False

@@ -36,6 +36,11 @@ class Executor(Protocol):
     """Runs one policy."""
 
     @property
+    def slow(self) -> bool:
+        """True if it held up the engine's thread for longer than it may."""
+        ...
+
+    @property
     def idle(self) -> bool:
         """True if it has no job."""
         ...
@@ -58,14 +63,27 @@ class Executor(Protocol):
 
 
 class Inline:
-    """The engine's own thread."""
+    """The engine's own thread.
+
+    Attributes:
+        batch: of the policy that it runs.
+        slow: True once an inference took longer than it may.
+    """
 
     idle = True
 
-    def __init__(self, batch: Batch, *, alone: bool = False) -> None:
-        """Run `batch.policy`; with `alone`, every session in a call of its own."""
-        self._batch = batch
+    def __init__(self, batch: Batch, *, alone: bool = False, most_ns: int | None = None) -> None:
+        """Run `batch.policy`.
+
+        Args:
+            batch: of the policy.
+            alone: every session in a call of its own.
+            most_ns: what an inference may take before `slow` is set; None = any time.
+        """
+        self.batch = batch
+        self.slow = False
         self._alone = alone
+        self._most_ns = most_ns
 
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Infer now."""
@@ -73,14 +91,25 @@ class Inline:
             for job in jobs:
                 started = monotonic_ns()
                 fault = answer_alone(job)
-                done(job, fault, started, monotonic_ns())
+                ended = monotonic_ns()
+                self._time(ended - started)
+                done(job, fault, started, ended)
             return
-        batch = self._batch
+        batch = self.batch
         batch.fill(jobs)
         batch.run()
         batch.split()
+        self._time(batch.ended_ns - batch.started_ns)
         for job, fault in zip(jobs, batch.faults, strict=True):
             done(job, fault, batch.started_ns, batch.ended_ns)
+
+    def spare(self) -> None:
+        """There is no other place to run it: any time will do."""
+        self.slow, self._most_ns = False, None
+
+    def _time(self, took_ns: int) -> None:
+        if self._most_ns is not None and took_ns > self._most_ns:
+            self.slow = True
 
     def collect(self) -> None:
         """Nothing is ever left to deliver."""
@@ -95,6 +124,8 @@ class Inline:
 
 class Threaded:
     """A worker thread that runs one batch at a time, and the jobs that wait for the next."""
+
+    slow = False
 
     def __init__(self, batch: Batch, *, alone: bool = False) -> None:
         """Start the worker for `batch.policy`."""
