@@ -9,12 +9,13 @@ ask for the counters and load a policy.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import monotonic_ns
 
 from ..contract import Contract
 from ..policy.base import Policy
 from ..policy.step import StepArrays
 from ..protocol import JsonCodec
-from ..safety import Guard
+from ..safety import Elapsed, Guard
 from .inside import Inside, as_measured
 from .session import Session
 from .settings import Settings
@@ -89,12 +90,15 @@ def dress(session: Session, policy: Policy, arrays: StepArrays, settings: Settin
     codec.describe(policy.kind, settings.action_scale)
     before = session.policy.contract if session.policy is not None else None
     session.policy, session.arrays = policy, arrays
-    if session.guard is None or before != policy.contract:  # else what it latched stays latched
+    if session.guard is None or before != policy.contract:
         contract = policy.contract
         if settings.joints is not None:
             session.inside = Inside(contract)
             contract = as_measured(contract)
-        session.guard = _guard(contract)
+        former, session.guard = session.guard, _guard(contract)
+        session.elapsed = Elapsed(contract.actuator)
+        if former is not None:
+            session.guard.succeed(former, monotonic_ns())
 
 
 def policy_of(policies: Mapping[str, Policy]) -> Policy | None:

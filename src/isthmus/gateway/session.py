@@ -8,7 +8,7 @@ from ..policy.base import Policy
 from ..policy.step import StepArrays
 from ..protocol import JsonCodec, Memory, ServerProtocol
 from ..protocol.messages import Hello, Message, Observation
-from ..safety import Guard
+from ..safety import Elapsed, Guard
 from ..telemetry import DeadlineWatchdog
 from ..transport import Transport
 from .inside import Inside
@@ -31,6 +31,7 @@ class Session:
         nonce: of the offer to move to shared memory.
         arrays: its rows for the policy.
         guard: limits and fallback for a json client without a link of its own.
+        elapsed: the time between such a client's commands.
         inside: keeps such a client's q + delta inside a joint specification; None without one.
         plain: True for a client without a link, which sent no Hello.
         local: True if it runs on this machine: a Unix socket, or a loopback address.
@@ -59,6 +60,7 @@ class Session:
     policy: Policy | None = None
     arrays: StepArrays | None = None
     guard: Guard | None = None
+    elapsed: Elapsed | None = None
     inside: Inside | None = None
     plain: bool = False
     local: bool = False
