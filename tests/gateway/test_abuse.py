@@ -158,6 +158,7 @@ def test_old_questions_are_dropped_and_counted(served: Served, good: Good) -> No
             arrays = {"q": np.ones((1, 2), np.float32)}
             peer.tell(Observation(arrays, seq, epoch))
         assert peer.step(8, 2.0, 2.0, epoch=5).seq == 8
+        assert served.engine.counters.stale == 4  # now, and not only once the session has ended
         peer.tell(Bye("enough"))
         assert peer.closed()
     good.asks()

@@ -289,6 +289,7 @@ class Engine:
                     session.asked = frame, None, self._now
                 if not session.admitted and self._is_special(session, frame):
                     return
+                stale = session.protocol.stale
                 message = session.protocol.receive(frame)
                 if self._records:
                     session.asked = frame, message, self._now
@@ -297,6 +298,8 @@ class Engine:
                     continue
                 if message is not None:
                     self._act_on(session, message)
+                else:
+                    self.counters.stale += session.protocol.stale - stale
                 if self._taken - self._now > _SLICE_NS:
                     break
             if not session.closed and session.transport.buffered():
@@ -513,7 +516,6 @@ class Engine:
         if session.closed:
             return
         session.closed = True
-        self.counters.stale += session.protocol.stale
         self.ledger.closed(session, reason)
         self._register.left(session)
         self._wires.drop(session)
