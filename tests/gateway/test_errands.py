@@ -91,3 +91,18 @@ def test_who_leaves_before_its_errand_is_done_gets_no_answer(served: Served) -> 
     with RawPeer(served.tcp) as other:
         assert other.ask(ADMIN)["corr_id"] == "done"
     assert ErrorAnswer("internal").code not in served.engine.counters.by_code
+
+
+def test_what_hangs_in_one_lane_holds_up_no_other(served: Served) -> None:
+    slow = Slow(served)
+    with RawPeer(served.tcp) as asks, RawPeer(served.tcp) as other:
+        asks.say(ADMIN)
+        assert slow.began.wait(LAST_RESORT)
+
+        def quick(session: Session, message: Message) -> None:
+            slow.errands.run(session, lambda: lambda: AdminAck("slow", corr_id="quick"), "another")
+
+        served.engine._act_on = quick  # type: ignore[method-assign]
+        assert other.ask(ADMIN)["corr_id"] == "quick"
+        slow.release.set()
+        assert asks.hear()["corr_id"] == "done"

@@ -17,7 +17,9 @@ import pytest
 import isthmus
 from isthmus import Contract, Field, Limits
 from isthmus.errors import PolicyLoadError
-from isthmus.gateway import Settings, doorway
+from isthmus.gateway import Settings, doorway, loading
+from isthmus.gateway.housekeeping import Housekeeper
+from isthmus.gateway.ledger import Ledger
 from isthmus.gateway.loading import Loader
 from isthmus.policy import load
 from isthmus.policy.base import Policy
@@ -440,6 +442,50 @@ def test_loads_at_once_are_done_one_by_one(served: Served, models: Models) -> No
     for peer in peers:
         peer.__exit__(None, None, None)
     assert len(models.closed) >= len(paths) - 1
+
+
+def test_reports_are_written_while_a_policy_loads(models: Models) -> None:
+    loader, ledger = Loader(models.folder, False, models.load), Ledger()
+    keeper = Housekeeper(ledger, 3600.0, sinks=[lambda snapshot: None])
+    models.go_on.clear()
+    with serving(policy(half, pair()), loader=loader, ledger=ledger, housekeeper=keeper) as served:
+        with RawPeer(served.tcp) as asking, RawPeer(served.tcp) as other:
+            asking.say({"type": "load_policy", "path": models.write("times 3")})
+            assert models.loading.wait(30)
+            assert other.ask({"type": "admin", "op": "flush_metrics"})["type"] == "admin_ack"
+            models.go_on.set()
+            assert asking.hear()["type"] == "load_policy_ack"
+
+
+def test_a_load_that_takes_too_long_turns_others_away(
+    served: Served, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.go_on.clear()
+    path = models.write("times 3")
+    with RawPeer(served.tcp) as asking:
+        asking.say({"type": "load_policy", "path": path})
+        assert models.loading.wait(30)
+        monkeypatch.setattr(loading, "LONGEST_S", 0.0)
+        answer = ask_load(served, models.write("times 4"))
+        assert answer["error"] == "load_failed"
+        assert answer["detail"] == f"busy: {path!r} has been loading for 0 s"
+        models.go_on.set()
+        assert asking.hear()["type"] == "load_policy_ack"
+    assert ask_load(served, models.write("times 5"))["type"] == "load_policy_ack"
+
+
+def test_a_bounded_number_of_loads_waits(
+    served: Served, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "MOST_WAITING", 1)
+    models.go_on.clear()
+    with RawPeer(served.tcp) as asking:
+        asking.say({"type": "load_policy", "path": models.write("times 3")})
+        assert models.loading.wait(30)
+        assert "ask again later" in ask_load(served, models.write("times 4"))["detail"]
+        models.go_on.set()
+        assert asking.hear()["type"] == "load_policy_ack"
+    assert ask_load(served, models.write("times 5"))["type"] == "load_policy_ack"
 
 
 @pytest.mark.parametrize("executor", ["inline", "thread"])

@@ -334,7 +334,10 @@ def test_a_report_that_cannot_be_written_stops_nobody(folder: Path) -> None:
     wishes = ("--log-dir", str(logs), "--prometheus-textfile", str(reports / "m.prom"))
     with gateway(*halving(address(folder)), *wishes) as found, RawPeer(address(folder)) as peer:
         reports.rename(folder / "gone")
-        assert peer.ask({"type": "admin", "op": "flush_metrics"})["type"] == "admin_ack"
+        answer = peer.ask({"type": "admin", "op": "flush_metrics", "corr_id": "mine"})
+        assert (answer["error"], answer["corr_id"]) == ("report_failed", "mine")
+        assert "Textfile: FileNotFoundError" in answer["detail"]
+        assert "ipc_metrics" not in answer["detail"]
         assert peer.ask({"type": "obs", "data": {"q": [1, 2]}})["type"] == "action"
         assert found.stop() == 0
     assert (logs / "ipc_metrics.json").is_file()

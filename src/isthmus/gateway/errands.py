@@ -1,7 +1,8 @@
 """Questions that need a disk or a second: answered by a thread beside the engine.
 
 A session that asked for one (to load a policy, to flush the metrics) waits for it, as it would for
-an inference; nobody else does. The thread is started with the first errand and runs one at a time.
+an inference; nobody else does. Each lane has a thread, started with its first errand, that runs one
+at a time: what hangs in one lane holds up no other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from time import monotonic
 
 from ..protocol.messages import Answer, ErrorAnswer
 from .session import Session
@@ -29,21 +31,25 @@ class Errands:
     """Runs errands and hands their answers back."""
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[tuple[Session, Errand] | None] = SimpleQueue()
+        self._lanes: dict[str, _Lane] = {}
         self._done: deque[tuple[Session, Callable[[], Answer]]] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._thread: threading.Thread | None = None
 
     def descriptor(self) -> int:
         """Readable when `collect` has something."""
         return self._bell
 
-    def run(self, session: Session, errand: Errand) -> None:
-        """Do this for a session, whose question stays open until then."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="isthmus-errands", daemon=True)
-            self._thread.start()
-        self._asked.put((session, errand))
+    def run(self, session: Session, errand: Errand, lane: str = "") -> None:
+        """Do this for a session, whose question stays open until then.
+
+        Args:
+            session: who asked.
+            errand: what to do.
+            lane: which errands it has to wait for.
+        """
+        if lane not in self._lanes:
+            self._lanes[lane] = _Lane(self._deliver)
+        self._lanes[lane].asked.put((session, errand))
 
     def collect(self) -> list[tuple[Session, Answer]]:
         """Finish what has been done: the answers, in order."""
@@ -62,17 +68,32 @@ class Errands:
         return found
 
     def close(self) -> None:
-        """Let the thread end after its errand; one that hangs is left behind."""
-        if self._thread is not None:
-            self._asked.put(None)
-            self._thread.join(timeout=1.0)
-            if self._thread.is_alive():
-                return
-        os.close(self._bell)
+        """Let the threads end after their errands; one that hangs is left behind."""
+        for lane in self._lanes.values():
+            lane.asked.put(None)
+        due = monotonic() + 1.0
+        for lane in self._lanes.values():
+            lane.thread.join(max(0.0, due - monotonic()))
+        if not any(lane.thread.is_alive() for lane in self._lanes.values()):
+            os.close(self._bell)
+
+    def _deliver(self, session: Session, finish: Callable[[], Answer]) -> None:
+        self._done.append((session, finish))
+        os.eventfd_write(self._bell, 1)
+
+
+class _Lane:
+    """A thread and what it has to do."""
+
+    def __init__(self, deliver: Callable[[Session, Callable[[], Answer]], None]) -> None:
+        self.asked: SimpleQueue[tuple[Session, Errand] | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name="isthmus-errands", daemon=True)
+        self._deliver = deliver
+        self.thread.start()
 
     def _work(self) -> None:
         while True:
-            asked = self._asked.get()
+            asked = self.asked.get()
             if asked is None:
                 return
             session, errand = asked
@@ -81,8 +102,7 @@ class Errands:
             except Exception:
                 log.exception("an errand for %s failed", session.peer)
                 finish = _failed
-            self._done.append((session, finish))
-            os.eventfd_write(self._bell, 1)
+            self._deliver(session, finish)
 
 
 def _failed() -> Answer:

@@ -26,6 +26,8 @@ log = logging.getLogger("isthmus.gateway")
 Sink = Callable[[Snapshot], None]
 """Makes one report of a snapshot; may raise."""
 
+_LOGGED = (logging.INFO, logging.WARNING, logging.CRITICAL)
+"""Severity of an alert -> level of the log."""
 FOLD_S = 0.2
 """Seconds after which what waits is added up, between two intervals."""
 
@@ -88,18 +90,25 @@ class Housekeeper:
             self._thread = threading.Thread(target=self._work, name="isthmus-reports", daemon=True)
             self._thread.start()
 
-    def flush(self) -> Snapshot:
+    def flush(self, *, advise: bool = True) -> Snapshot:
         """Do a round now, in the caller's thread.
+
+        Args:
+            advise: an interval is over. Else there is no advice: it counts intervals in a row.
 
         Returns:
             What the reports were made from.
         """
         with self._round:
             self.rounds += 1
-            snapshot = self._judged(self._ledger.snapshot())
+            snapshot = self._judged(self._ledger.snapshot(), advise)
             for sink, trouble in self._sinks:
                 self._report(sink, trouble, snapshot)
             return snapshot
+
+    def failing(self) -> list[str]:
+        """The reports that could not be written in the last round, each with why."""
+        return [f"{_name(sink)}: {trouble.error}" for sink, trouble in self._sinks if trouble.error]
 
     def alerts_report(self) -> list[dict[str, Any]]:
         """Every alert as of the last round; never waits for one that hangs on a disk."""
@@ -118,7 +127,7 @@ class Housekeeper:
             if self._thread.is_alive():
                 log.error("a report takes more than %g s; it is left behind", timeout)
                 return
-        self.flush()
+        self.flush(advise=False)
 
     def _work(self) -> None:
         due_ns = self._now_ns() + round(self._interval_s * 1e9)
@@ -134,23 +143,24 @@ class Housekeeper:
                 due_ns = now_ns + round(self._interval_s * 1e9)
                 self._over.wait(self._interval_s)  # it would fail again at once
 
-    def _judged(self, snapshot: Snapshot) -> Snapshot:
+    def _judged(self, snapshot: Snapshot, advise: bool) -> Snapshot:
         """The snapshot with the alerts as they are now."""
         if self._alerts is not None:
             for change in self._alerts.evaluate(snapshot.readings, snapshot.now_ns):
                 self._tell({**change.to_event(), "mono_ns": snapshot.now_ns})
-                (log.warning if change.severity else log.info)("alert %s", change.reason)
+                log.log(_LOGGED[change.severity], "alert %s", change.reason)
             self._alert_rows = self._alerts.report()
             self._ledger.show_alerts(self._alerts.active)
             snapshot = replace(snapshot, alerts=self._alerts.active)
-        advice = self._advisor.observe(snapshot) if self._advisor is not None else None
+        advisor = self._advisor if advise else None
+        advice = advisor.observe(snapshot) if advisor is not None else None
         if advice is not None:
             self._tell({**advice.to_event(), "mono_ns": snapshot.now_ns})
             log.warning("latency: %s; %s", advice.evidence, advice.action)
         return snapshot
 
     def _report(self, sink: Sink, trouble: _Trouble, snapshot: Snapshot) -> None:
-        name = getattr(sink, "name", None) or type(sink).__name__
+        name = _name(sink)
         try:
             sink(snapshot)
         except Exception as exc:
@@ -171,3 +181,7 @@ class Housekeeper:
     def _tell(self, event: dict[str, Any]) -> None:
         if self._events is not None:
             self._events.emit(event)
+
+
+def _name(sink: Sink) -> str:
+    return getattr(sink, "name", None) or type(sink).__name__

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from ..errors import Error, PolicyLoadError
 from ..policy.base import Policy
@@ -21,7 +23,13 @@ from ..policy.manifest_reader import read_manifest
 from ..protocol import JsonCodec
 from .batch import measure
 
-__all__ = ["Loaded", "Loader"]
+__all__ = ["Loaded", "Loader", "Loads"]
+
+LONGEST_S = 60.0
+"""Seconds that one load may take before others are turned away instead of waiting for it."""
+
+MOST_WAITING = 16
+"""Loads that may be under way at a time, with the one that runs."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,43 @@ class Loaded:
 
     policy: Policy
     infer_ns: int
+
+
+class Loads:
+    """Which loads are under way: one runs, a bounded number may wait, for a bounded time.
+
+    `busy` and `take` are called by the engine's thread, `begun` by the one that loads.
+    """
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._running: tuple[str, float] | None = None
+        self._taken = 0
+        self._ended = 0
+
+    def busy(self) -> str:
+        """Why no other load can be taken now; "" if one can."""
+        running, waiting = self._running, self._taken - self._ended
+        if running is not None and self._now() - running[1] >= LONGEST_S:
+            path, began = running
+            return f"busy: {path!r:.200} has been loading for {self._now() - began:.0f} s"
+        if waiting >= MOST_WAITING:
+            return f"busy: {waiting} policies are being loaded or wait for that; ask again later"
+        return ""
+
+    def take(self) -> None:
+        """One more waits."""
+        self._taken += 1
+
+    @contextmanager
+    def begun(self, path: str) -> Iterator[None]:
+        """It is loaded now."""
+        self._running = path, self._now()
+        try:
+            yield
+        finally:
+            self._running = None
+            self._ended += 1
 
 
 class Loader:

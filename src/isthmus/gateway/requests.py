@@ -19,7 +19,7 @@ from .errands import Errands
 from .exchange import Exchange
 from .housekeeping import Housekeeper
 from .ledger import Ledger
-from .loading import Loaded, Loader
+from .loading import Loaded, Loader, Loads
 from .register import Register
 from .session import Session
 
@@ -71,6 +71,7 @@ class Requests:
         self._deadline_ns = deadline_ns
         self._loader = loader
         self._housekeeper = housekeeper
+        self._loads = Loads()
 
     def tell_policies(self) -> None:
         """Let the ledger know what is served now."""
@@ -88,14 +89,20 @@ class Requests:
         if loader is None:
             return self._load_failed(message, _NO_LOADER)
 
+        busy = self._loads.busy()
+        if busy:
+            return self._load_failed(message, busy)
+
         def load() -> Callable[[], Answer]:
             try:
-                loaded = loader.fetch(message.path, local=session.local)
+                with self._loads.begun(message.path):
+                    loaded = loader.fetch(message.path, local=session.local)
             except Error as exc:
                 return partial(self._load_failed, message, str(exc))
             return partial(self._serve_instead, message, loaded)
 
-        self._errands.run(session, load)
+        self._loads.take()
+        self._errands.run(session, load, "loads")
         return None
 
     def flush_metrics(self, session: Session, message: Admin) -> Answer | None:
@@ -105,11 +112,13 @@ class Requests:
             return AdminAck(message.op, _NO_REPORTS, wall_ns=time_ns(), corr_id=message.corr_id)
 
         def flush() -> Callable[[], Answer]:
-            snapshot = keeper.flush()
-            done = AdminAck(message.op, wall_ns=snapshot.wall_ns, corr_id=message.corr_id)
+            snapshot = keeper.flush(advise=False)
+            done: Answer = AdminAck(message.op, wall_ns=snapshot.wall_ns, corr_id=message.corr_id)
+            if failing := keeper.failing():
+                done = ErrorAnswer("report_failed", "; ".join(failing), corr_id=message.corr_id)
             return lambda: done
 
-        self._errands.run(session, flush)
+        self._errands.run(session, flush, "reports")
         return None
 
     def _serve_instead(self, message: LoadPolicy, loaded: Loaded) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -22,14 +23,19 @@ def read_file(path: Path, limit: int) -> bytes:
         PolicyLoadError: it is absent, no regular file, too large, or cannot be read.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise PolicyLoadError(f"{path} is no regular file")
-        if found.st_size <= limit:
-            with path.open("rb") as file:
-                data = file.read(limit + 1)
-            if len(data) <= limit:
-                return data
+        # A pipe may lie there by now, whatever was found before: it must not hold us up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise PolicyLoadError(f"{path} is no regular file")
+            if found.st_size <= limit:
+                with open(descriptor, "rb", closefd=False) as file:
+                    data = file.read(limit + 1)
+                if len(data) <= limit:
+                    return data
+        finally:
+            os.close(descriptor)
     except OSError as exc:
         raise PolicyLoadError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     raise PolicyLoadError(f"{path} is larger than {limit} bytes, the most that is read")

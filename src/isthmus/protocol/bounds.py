@@ -47,6 +47,7 @@ ERROR_CODES: dict[str, str] = {
     "policy_unavailable": "no policy is loaded, or none of that name",
     "policy_too_slow": "the policy cannot answer inside the deadline",
     "load_failed": "a policy could not be loaded",
+    "report_failed": "a report could not be written; the detail says which, and why",
     "inference_failed": "the policy raised, or answered with something the contract forbids",
     "not_finite": "a number is NaN or infinite",
     "too_large": "a message is larger than the bound",
