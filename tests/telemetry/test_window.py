@@ -84,3 +84,14 @@ def test_what_a_window_cannot_be() -> None:
             LatencyWindow(*arguments)
     with pytest.raises(ValueError, match="1 instants for 2 samples"):
         LatencyWindow().add_many([1], [1, 2])
+
+
+@pytest.mark.parametrize("idle_s", [0, 30, 59, 75, 10**6])
+def test_fresh_is_what_is_recent_and_not_older_than_the_window(idle_s: int) -> None:
+    window = LatencyWindow(60.0, 200)
+    window.add_many([0] * 300, [1_000_000] * 300)
+    later = idle_s * S
+    window.add_many([later] * 12, [1] * 12)
+    fresh = window.fresh(later)
+    assert fresh == (window.recent() if idle_s <= 60 else {**fresh, "count": 12, "max": 1.0})
+    assert window.fresh(later + 120 * S)["count"] == 0

@@ -72,7 +72,15 @@ class LatencyWindow:
 
     def recent(self) -> dict[str, float]:
         """Summary of the last samples, exact, in ns: see `LogHistogram.summary` for the keys."""
-        values = sorted(self._recent)
+        return self._summary(len(self._recent))
+
+    def fresh(self, now_ns: int) -> dict[str, float]:
+        """The same, of those of the last samples that came in the last seconds before `now_ns`."""
+        return self._summary(self.histogram(now_ns).count)
+
+    def _summary(self, most: int) -> dict[str, float]:
+        newest = islice(reversed(self._recent), most)
+        values = sorted(newest)
         count, total = len(values), sum(values)
         if not count:
             return LogHistogram().summary()
