@@ -176,6 +176,13 @@ def test_silence_and_half_a_handshake_are_closed_in_time() -> None:
         until(lambda: served.engine.counters.refused == 6)
 
 
+def test_who_says_nothing_is_told_nothing() -> None:
+    with serving(policy(half, pair()), settings=Settings(silence_timeout_ns=1)) as served:
+        with RawPeer(served.unix) as peer:
+            assert peer._file.read() == b""
+        until(lambda: served.engine.counters.by_code == {"schema_violation": 1})
+
+
 def test_a_thousand_half_open_connections(served: Served, good: Good) -> None:
     with ExitStack() as open_ones:
         for index in range(1000):

@@ -43,14 +43,14 @@ class Doorway:
 
     Attributes:
         listeners: descriptor -> listener.
-        newcomers: who has not shaken hands, in order of arrival.
+        newcomers: who has not shaken hands, in order of arrival -> True once a byte came.
         accepting: False while the listeners are left alone.
     """
 
     def __init__(self, listeners: Sequence[Listener], settings: Settings) -> None:
         """Take the listeners over."""
         self.listeners = {listener.sock.fileno(): listener for listener in listeners}
-        self.newcomers: dict[Session, None] = {}
+        self.newcomers: dict[Session, bool] = {}
         self.accepting = False
         self._settings = settings
         self._resume_at_ns = 0
@@ -72,7 +72,7 @@ class Doorway:
             )
             session.local = _is_local(sock)
             session.expires_ns = now_ns + self._settings.silence_timeout_ns
-            self.newcomers[session] = None
+            self.newcomers[session] = False
             yield session
 
     def surplus(self) -> Session | None:
@@ -92,6 +92,7 @@ class Doorway:
         if not first:
             return First.GONE, b""
         session.expires_ns = now_ns + self._settings.greeting_timeout_ns
+        self.newcomers[session] = True
         if first == MAGIC[:1]:
             return First.SPEAKS, first
         session.name = f"json-{secrets.token_hex(4)}"
@@ -103,6 +104,10 @@ class Doorway:
     def expired(self, now_ns: int) -> list[Session]:
         """Newcomers whose time is over."""
         return [session for session in self.newcomers if session.expires_ns <= now_ns]
+
+    def is_silent(self, session: Session) -> bool:
+        """True of a newcomer that has not said a byte."""
+        return not self.newcomers[session]
 
     def pause(self, why: TransportError, now_ns: int) -> None:
         """Stop accepting for a while."""

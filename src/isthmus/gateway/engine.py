@@ -563,6 +563,10 @@ class Engine:
     def _tidy(self) -> None:
         """Close newcomers that stay silent, and accept again after a pause."""
         for session in self._doorway.expired(self._now):
+            if self._doorway.is_silent(session):  # who knows which codec it speaks, if any
+                self.ledger.refused(session, "schema_violation", "it said nothing")
+                self._end(session)
+                continue
             text = "no handshake came in time"
             self._refuse(session, RefusedError(text, code="schema_violation", retryable=True))
         if self._doorway.may_resume(self._now):
