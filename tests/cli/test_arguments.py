@@ -147,3 +147,20 @@ def test_the_folder_is_added_for_code_alone(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(2):
         arguments.find_code_here(["reach.onnx", "pkg.mod:factory"])
         assert sys.path == [os.getcwd(), *plain]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "device"])
+def test_a_report_replaces_nothing_but_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    for option, name in (("--prometheus-textfile", "m.prom"), ("--log-dir", "ipc_metrics.json")):
+        place = tmp_path / name
+        if kind == "pipe":
+            os.mkfifo(place)
+        else:
+            place.symlink_to(tmp_path / "file" if kind == "link" else "/dev/null")
+        before = os.lstat(place)
+        value = place if option.startswith("--p") else tmp_path
+        text = refused(capsys, "serve", "constant", option, value)
+        assert f"{option}: {place} is no regular file" in text
+        assert os.lstat(place) == before

@@ -32,8 +32,13 @@ def check_bounds(args: argparse.Namespace, bounds: Mapping[str, tuple[float, flo
             raise Error(f"--{option}: expected a number {wanted}, got {value}")
 
 
-def check_writable(option: str, path: str | None) -> None:
+def check_writable(option: str, path: str | None, *, replaced: bool = False) -> None:
     """Refuse a file that could not be written, before the work whose result goes there.
+
+    Args:
+        option: by which it is named.
+        path: the file; None if the option was not given.
+        replaced: another file takes its place, so that it must be a regular one, or a free name.
 
     Raises:
         Error: its folder is missing, it is a folder, or writing is not permitted.
@@ -43,6 +48,10 @@ def check_writable(option: str, path: str | None) -> None:
     file = Path(path)
     if file.is_dir():
         raise Error(f"--{option}: {path} is a folder; name a file")
+    if replaced and os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
+        raise Error(
+            f"--{option}: {path} is no regular file, and would be replaced by one; name a file"
+        )
     if not file.parent.is_dir():
         raise Error(f"--{option}: {path} cannot be written: there is no folder {file.parent}")
     if not os.access(file if file.exists() else file.parent, os.W_OK):

@@ -60,7 +60,7 @@ class Surroundings:
         Raises:
             Error: a file cannot be written where it is wanted.
         """
-        check_writable("prometheus-textfile", args.prometheus_textfile)
+        check_writable("prometheus-textfile", args.prometheus_textfile, replaced=True)
         self.url = ""
         self.events: EventLog | None = None
         self._hashes: EventLog | None = None
@@ -70,6 +70,9 @@ class Surroundings:
         self._engine: Engine | None = None
         self._models: Models | None = None
         if args.log_dir is not None:
+            metrics = Path(args.log_dir) / MetricsFile.name
+            if metrics.parent.is_dir():  # else it is made
+                check_writable("log-dir", str(metrics), replaced=True)
             self._make_logs(Path(args.log_dir))
         self.ledger = Ledger(
             self.events,
