@@ -174,6 +174,32 @@ def test_what_needs_more_than_a_row_of_numbers(
     assert [each.name for each in tmp_path.iterdir()] == ["bare.onnx"]
 
 
+@pytest.mark.parametrize("least", [20.0, -50.0, 5e5])
+def test_a_row_that_lies_far_out_must_not_move_the_others(least: float, tmp_path: Path) -> None:
+    """As long as all rows are ordinary they are answered one by one."""
+    nodes: list[Any] = [
+        ("ReduceMax" if least > 0 else "ReduceMin", ["x"], ["edge"]),
+        ("Less" if least > 0 else "Greater", ["edge", "least"], ["ordinary"]),
+        ("Where", ["ordinary", "x", "zero"], ["y"]),
+    ]
+    constants = {"least": np.float32(least), "zero": np.float32(0.0)}
+    path = tmp_path / "bare.onnx"
+    path.write_bytes(model_of([WIDE], [ROW], nodes, constants).SerializeToString())
+    with pytest.raises(PolicyLoadError, match="answer each row by itself"):
+        export(path, HELD)
+
+
+def test_no_number_for_an_ordinary_row_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bare.onnx"
+    path.write_bytes(model_of([WIDE], [ROW], [("Sqrt", ["x"], ["y"])]).SerializeToString())
+    with pytest.raises(PolicyLoadError, match="differs from the original by nan"):
+        export(path, HELD)
+    # Where ordinary rows are answered, a number that is none at zero is the guard's to replace.
+    nodes = [("Div", ("x", "x"), ("y",))]
+    path.write_bytes(model_of([WIDE], [ROW], nodes).SerializeToString())
+    assert export(path, HELD).manifest["provenance"]["parity"]["special_max_difference"] == 0
+
+
 def test_other_files_and_other_tensors_are_not_opened(tmp_path: Path) -> None:
     path = bare_model(tmp_path / "outside.onnx")
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="w.bin", size_threshold=0)

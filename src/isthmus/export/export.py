@@ -135,12 +135,14 @@ def _check(
         found = measure(policy, source, layout, options.naming.scale, recording)
     finally:
         policy.close()
-    worst = max(value for key, value in found.items() if key.endswith("difference"))
-    if not worst <= options.tolerance:
+    off = {key: found[key] for key in found if key.endswith("difference")}
+    beyond = {key: value for key, value in off.items() if not value <= options.tolerance}
+    if beyond:
+        recorded = all(key.startswith("recorded") for key in beyond)
         raise PolicyLoadError(
-            f"the export differs from the original by {worst:.1e} (relative to 1 or the action, "
-            f"whichever is larger); at most {options.tolerance:.0e} is accepted. "
-            + (_RECORDED if worst > found["random_max_difference"] else source.doubt)
+            f"the export differs from the original by {max(beyond.values()):.1e} (relative to 1 or "
+            f"the action, whichever is larger); at most {options.tolerance:.0e} is accepted. "
+            + (_RECORDED if recorded else source.doubt)
         )
     return {**found, "tolerance": options.tolerance}
 

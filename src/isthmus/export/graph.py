@@ -6,7 +6,8 @@ oldest opset that has all operators is used, so that older runtimes serve the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..policy.onnx_bytes import names_external_data
 from ..policy.packages import how_to_install
 from .network import Activate, Bound, Choose, Linear, Network, Normalise, Rescale, Round
 
-__all__ = ["INPUT", "OUTPUT", "build", "check", "output_name"]
+__all__ = ["INPUT", "OUTPUT", "Node", "build", "check", "output_name", "run_nodes"]
 
 INPUT = "obs"
 OUTPUT = "action"
@@ -94,12 +95,100 @@ def check(model: bytes, source: str) -> bytes:
     return model
 
 
+@dataclass(frozen=True)
+class Node:
+    """One operator of a graph.
+
+    Attributes:
+        operator: its name.
+        domain: "" for ONNX's own.
+        inputs: names of values; "" where one is left out.
+        outputs: likewise.
+        attributes: those that are numbers, texts or lists of these.
+        branches: it has graphs of its own.
+    """
+
+    operator: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    branches: bool
+
+
+def run_nodes(model: bytes, rows: Array, source: str) -> tuple[list[Node], dict[str, Array]]:
+    """Run a model, and keep what every node gave.
+
+    Args:
+        model: ONNX, of one input.
+        rows: for its input.
+        source: how messages call it.
+
+    Returns:
+        Its nodes in order, without those whose results nobody takes, and every value by name,
+        constants as well.
+
+    Raises:
+        PolicyLoadError: it has a branch, or cannot be run.
+        MissingDependencyError: onnx is not installed.
+    """
+    onnx = _import_onnx()
+    graph = (parsed := onnx.load_from_string(model)).graph
+    _drop_unused(graph)
+    nodes = [_node(onnx, node) for node in graph.node]
+    branch = next((node.operator for node in nodes if node.branches), None)
+    if branch is not None:
+        raise PolicyLoadError(
+            f"{source}: its graph has a branch or loop ({branch}); each row must be answered by "
+            "itself, and alike: write it with torch.where, and loops over fixed numbers"
+        )
+    shown = {value.name for value in graph.output}
+    names = [name for node in nodes for name in node.outputs if name]
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in shown)
+    try:
+        session = onnx.reference.ReferenceEvaluator(parsed)
+        with np.errstate(all="ignore"):
+            found = session.run(None, {graph.input[0].name: rows})
+    except Exception as exc:  # whatever an operator's stand-in in numpy raises
+        raise PolicyLoadError(
+            f"{source}: its graph cannot be walked node by node: {type(exc).__name__}: {exc}"
+        ) from exc
+    values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    values[graph.input[0].name] = rows
+    values |= {o.name: np.asarray(v) for o, v in zip(graph.output, found, strict=True)}
+    return nodes, values
+
+
+def _drop_unused(graph: Any) -> None:
+    """What a module only checks (a size, before it raises) is left over by torch.onnx."""
+    taken, kept = {value.name for value in graph.output}, []
+    for node in reversed(graph.node):
+        if taken.intersection(node.output):
+            taken.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+
+
+def _node(onnx: Any, node: Any) -> Node:
+    kinds = onnx.AttributeProto
+    return Node(
+        node.op_type,
+        "" if node.domain == "ai.onnx" else node.domain,
+        tuple(node.input),
+        tuple(node.output),
+        {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute},
+        any(each.type in (kinds.GRAPH, kinds.GRAPHS) for each in node.attribute),
+    )
+
+
 def _import_onnx() -> Any:
     try:
         import onnx
         import onnx.checker
         import onnx.helper
         import onnx.numpy_helper
+        import onnx.reference
         import onnx.shape_inference
     except ImportError as exc:
         raise MissingDependencyError(

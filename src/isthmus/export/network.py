@@ -29,6 +29,7 @@ __all__ = [
     "difference",
     "forward",
     "relative_difference",
+    "worse",
 ]
 
 Array = NDArray[Any]
@@ -161,9 +162,20 @@ def difference(network: Network, x: Array, answer: Array) -> float:
 
 
 def relative_difference(wanted: Array, answer: Array) -> float:
-    """The largest difference, relative to the larger of 1 and the right answer."""
-    off = np.abs(answer.reshape(wanted.shape) - wanted) / np.maximum(1.0, np.abs(wanted))
+    """The largest difference, relative to the larger of 1 and the right answer.
+
+    nan agrees with nan, and with nothing else.
+    """
+    answer = answer.reshape(wanted.shape)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(answer - wanted) / np.maximum(1.0, np.abs(wanted))
+    off[(answer == wanted) | (np.isnan(answer) & np.isnan(wanted))] = 0.0
     return float(np.max(off))
+
+
+def worse(one: float, other: float) -> float:
+    """The larger of two differences; nan is the largest."""
+    return one if other <= one or math.isnan(one) else other
 
 
 @singledispatch

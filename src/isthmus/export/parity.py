@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import PolicyLoadError
 from ..policy import Policy, allocate_action
 from .fields import Layout
-from .network import relative_difference
+from .network import relative_difference, worse
 from .source import Source
 
 __all__ = ["Recording", "measure", "read_recording"]
@@ -24,6 +25,10 @@ ROWS = 1024
 SEED = 0
 SINGLE = 16
 """Rows that are also asked one by one: a batch must not change the answer."""
+AXES = 64
+"""Numbers of an observation that are moved alone, at most."""
+SIZES = (1.0, 5.0, 100.0)
+LARGE = (1e3, 1e6)
 MAX_BYTES = 256 << 20
 
 
@@ -116,24 +121,75 @@ def measure(
     alone = np.concatenate([ask(rows[[index]]) for index in range(SINGLE)])
     found: dict[str, Any] = {
         "random_rows": len(rows),
-        "random_max_difference": max(
-            source.difference(rows, answers), source.difference(rows[:SINGLE], alone)
+        "random_max_difference": worse(
+            _finite(source.difference(rows, answers), answers),
+            source.difference(rows[:SINGLE], alone),
         ),
     }
+    special = _special(source)
+    found["special_rows"] = len(special)
+    found["special_max_difference"] = _on_special(source, rows[:SINGLE], special, ask)
     if recording is not None:
         answers = ask(recording.observations)
         found["recorded_rows"] = len(recording.observations)
-        found["recorded_max_difference"] = source.difference(recording.observations, answers)
+        off = source.difference(recording.observations, answers)
+        found["recorded_max_difference"] = _finite(off, answers)
         if recording.actions is not None:
             off = relative_difference(recording.actions, answers)
             found["recorded_answers_max_difference"] = off
     return found
 
 
+def _finite(difference: float, answers: Array) -> float:
+    """The difference; nan where an ordinary observation is answered by no number at all."""
+    return difference if np.isfinite(answers).all() else math.nan
+
+
+def _on_special(
+    source: Source, ordinary: Array, special: Array, ask: Callable[[Array], Array]
+) -> float:
+    """The largest difference on special rows, and on ordinary ones beside them.
+
+    Rows of one size are asked together, and their differences count relative to that size: numbers
+    that large lose as many digits in float32. A row that is asked alone, or beside others, must
+    get the same answer: the ordinary ones before, between and after special ones.
+    """
+    size = np.maximum(1.0, np.abs(special).max(axis=1))
+    worst = 0.0
+    with np.errstate(all="ignore"):
+        for each in np.unique(size):
+            rows = special[size == each]
+            alone = np.concatenate([ask(row[None]) for row in rows[:SINGLE]])
+            for some, answers in ((rows, ask(rows)), (rows[:SINGLE], alone)):
+                worst = worse(worst, source.difference(some, answers) / each)
+            for first in (0, len(rows) // 2, len(rows)):
+                mixed = np.concatenate([rows[:first], ordinary, rows[first:]])
+                answers = ask(mixed)[first : first + len(ordinary)]
+                worst = worse(worst, source.difference(ordinary, answers))
+    return worst
+
+
+def _special(source: Source) -> Array:
+    """Observations where translations part: zeros of both signs, axes, equal and large numbers."""
+    width = source.inputs
+    axes = np.unique(np.linspace(0, width - 1, min(width, AXES)).astype(int))
+    rows = [np.zeros(width), np.full(width, -0.0)]
+    for size in (*SIZES, *LARGE):
+        for signed in (size, -size):
+            rows.append(np.full(width, signed))
+            alone = np.zeros((len(axes), width))
+            alone[np.arange(len(axes)), axes] = signed
+            rows.extend(alone)
+    return _inside(source, np.stack(rows))
+
+
 def _made_up(source: Source) -> Array:
     """Random observations about where the policy's own lie, inside its space, as float32."""
     rng = np.random.default_rng(SEED)
-    rows = source.centre + source.spread * rng.normal(size=(ROWS, source.inputs))
+    return _inside(source, source.centre + source.spread * rng.normal(size=(ROWS, source.inputs)))
+
+
+def _inside(source: Source, rows: Array) -> Array:
     low, high = source.observation.low.ravel(), source.observation.high.ravel()
     rows = np.clip(rows, low, high)
     if source.observation.dtype.kind != "f":

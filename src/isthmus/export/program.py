@@ -20,24 +20,27 @@ from .archive import Archive
 from .tensors import TENSOR_NAMES
 from .unpickle import read
 
-__all__ = ["check_code", "check_kinds", "is_torchscript"]
+__all__ = ["OPERATORS", "PLUMBING", "check_code", "check_kinds", "is_torchscript"]
 
 MAX_CODE_BYTES = 8 << 20
 
-OPERATORS = frozenset(
+_NUMBERS = frozenset(
     # layers and activations
-    "linear matmul mm bmm addmm baddbmm einsum conv1d conv2d max_pool1d max_pool2d avg_pool1d "
-    "avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d layer_norm batch_norm group_norm "
-    "instance_norm dropout tanh sigmoid relu relu6 elu celu selu gelu silu mish leaky_relu prelu "
-    "softplus softsign hardtanh hardsigmoid hardswish hardshrink softshrink softmax log_softmax "
-    "logsigmoid log_sigmoid threshold embedding "
+    "linear matmul mm bmm addmm baddbmm conv1d conv2d max_pool1d max_pool2d avg_pool1d avg_pool2d "
+    "adaptive_avg_pool1d adaptive_avg_pool2d layer_norm batch_norm group_norm instance_norm "
+    "dropout tanh sigmoid relu relu6 elu celu selu gelu silu mish leaky_relu prelu softplus "
+    "softsign hardtanh hardsigmoid hardswish hardshrink softshrink softmax log_softmax embedding "
     # numbers
-    "add sub rsub mul div floor_divide remainder fmod neg abs sign pow square sqrt rsqrt "
-    "reciprocal exp expm1 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh asinh "
-    "acosh atanh "
-    "floor ceil round trunc clamp clamp_min clamp_max maximum minimum max min amax amin argmax "
-    "argmin sum mean prod std var norm cumsum eq ne lt le gt ge logical_and logical_or logical_not "
-    "logical_xor where masked_fill isnan isinf isfinite nan_to_num lerp addcmul addcdiv dot outer "
+    "add sub rsub mul div remainder fmod neg abs sign pow square sqrt rsqrt reciprocal exp log "
+    "log1p log2 log10 sin cos tan asin acos atan floor ceil round clamp clamp_min clamp_max "
+    "maximum minimum max min amax amin argmax argmin sum mean prod var eq ne lt le gt ge "
+    "logical_and logical_or logical_not logical_xor where masked_fill isnan isinf isfinite "
+    "nan_to_num lerp threshold".split()
+)
+"""What torch.onnx translates faithfully: tests/export/test_operators.py asks each at the places
+where translations part, and has why others are not here."""
+
+PLUMBING = frozenset(
     # shapes
     "reshape view flatten unflatten squeeze unsqueeze transpose permute t expand expand_as repeat "
     "cat stack hstack vstack split split_with_sizes chunk unbind slice select narrow gather "
@@ -46,11 +49,13 @@ OPERATORS = frozenset(
     # constants and sizes
     "zeros ones full empty zeros_like ones_like full_like new_zeros new_ones new_full arange "
     "linspace eye tensor as_tensor size dim len numel ndimension Int Float Bool IntImplicit "
-    "FloatImplicit ScalarImplicit append format warn __getitem__ __len__ __is__ __isnot__ __not__ "
-    "__and__ __or__ __xor__ __contains__ __range_length __derive_index".split()
+    "FloatImplicit ScalarImplicit append floordiv format list warn __getitem__ __len__ __is__ "
+    "__isnot__ __not__ __and__ __or__ __xor__ __contains__ __range_length __derive_index".split()
 )
-"""Operators of `aten` that compute numbers from numbers, one row for each row. What ends in `_` is
-the same in place."""
+"""What moves numbers, and what makes constants. Which of it would mix rows is seen in the graph."""
+
+OPERATORS = _NUMBERS | PLUMBING
+"""Operators of `aten` that are let through. What ends in `_` is the same in place."""
 
 _PRIM = frozenset(
     "Constant GetAttr ListConstruct ListUnpack TupleConstruct TupleUnpack TupleIndex DictConstruct "
@@ -70,6 +75,8 @@ _FUNCTIONS = frozenset(
 _PICKLES = ("data.pkl", "constants.pkl")
 _NAMES = TENSOR_NAMES | {"torch.device"}
 _PACKAGES = ("__torch__.", "torch.jit._pickle.")
+_CLASSES = ["__torch__", "torch", "classes"]
+_ROUNDING = "div with a rounding_mode"
 
 
 def is_torchscript(archive: Archive) -> bool:
@@ -98,8 +105,9 @@ def check_code(archive: Archive, source: str) -> None:
             tree = ast.parse(text.decode(), name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
             raise PolicyLoadError(f"{source}: {name} is no TorchScript that is read") from exc
+        aliases = _aliases(tree)
         for node in ast.walk(tree):
-            _check(node, f"{source}, {name}")
+            _check(node, f"{source}, {name}", aliases.get(node, set()))
 
 
 def check_kinds(kinds: Iterable[str], source: str) -> None:
@@ -118,7 +126,29 @@ def _expected(name: str) -> bool:
     return name in _NAMES or name.startswith(_PACKAGES)
 
 
-def _check(node: ast.AST, source: str) -> None:
+def _aliases(tree: ast.Module) -> dict[ast.AST, set[str]]:
+    """Of each call, the names that stand for functions of the archive's own text.
+
+    A function says `_0 = __torch__.torch.nn.functional.layer_norm`, and calls `_0(...)` then.
+    """
+    found: dict[ast.AST, set[str]] = {}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            inside = list(ast.walk(function))
+            named = {
+                target.id: _dotted(node.value)
+                for node in inside
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            names = {name for name, path in named.items() if path[:1] == ["__torch__"]}
+            names -= {name for name, path in named.items() if path[:3] == _CLASSES}
+            found.update({node: names for node in inside if isinstance(node, ast.Call)})
+    return found
+
+
+def _check(node: ast.AST, source: str, aliases: set[str]) -> None:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         if node.name in ("__setstate__", "__getstate__"):
             raise _refused(source, f"{node.name}, which runs while the file is loaded")
@@ -126,7 +156,10 @@ def _check(node: ast.AST, source: str) -> None:
         if node.value.id == "torch" and not _is_operator(node.attr):
             raise _refused(source, f"torch.{node.attr}")
     elif isinstance(node, ast.Call):
-        _check_call(node.func, source)
+        if any(keyword.arg == "rounding_mode" for keyword in node.keywords):
+            raise _refused(source, _ROUNDING)
+        if not (isinstance(node.func, ast.Name) and node.func.id in aliases):
+            _check_call(node.func, source)
 
 
 def _check_call(function: ast.expr, source: str) -> None:
@@ -138,7 +171,7 @@ def _check_call(function: ast.expr, source: str) -> None:
     if path[:1] == ["ops"] and path[1:2] != ["aten"]:
         if path[1:2] != ["prim"] or path[-1] not in _PRIM:
             raise _refused(source, ".".join(path))
-    if path[:3] == ["__torch__", "torch", "classes"]:
+    if path[:3] == _CLASSES:
         raise _refused(source, ".".join(path))
 
 
@@ -158,6 +191,7 @@ def _is_operator(name: str) -> bool:
 def _refused(source: str, what: str) -> PolicyLoadError:
     return PolicyLoadError(
         f"{source} uses {what[:120]}, which is not among the operators that turn one row of "
-        "numbers into another: it may touch files, draw random numbers or remember. Leave it "
-        "out and save the module again; or, for a file of your own, use --trust-pickle"
+        "numbers into another, in ONNX as in torch: it may touch files, draw random numbers, "
+        "remember, or be translated into something else. Leave it out and save the module again; "
+        "or, for a file of your own, use --trust-pickle"
     )

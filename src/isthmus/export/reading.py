@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import PolicyLoadError
 from .archive import Archive, is_archive
-from .network import Normalise, relative_difference
+from .network import Normalise, relative_difference, worse
 from .normalise import read_vecnormalize
 from .onnx import source_of_onnx
 from .program import check_code, is_torchscript
@@ -130,7 +130,7 @@ def _both(
     difference: Callable[[Array, Array], float], original: Callable[[Array], Array]
 ) -> Callable[[Array, Array], float]:
     """The larger of two differences: from the network that was rebuilt, and from the original."""
-    return lambda x, y: max(difference(x, y), relative_difference(original(x), y))
+    return lambda x, y: worse(difference(x, y), relative_difference(original(x), y))
 
 
 def _refuse_statistics(source: str, reading: Reading) -> None:

@@ -19,6 +19,7 @@ from ..policy.packages import how_to_install
 from .graph import INPUT, OPSET, check
 from .network import relative_difference
 from .program import check_kinds
+from .rows import check_rows
 from .source import SPREAD, Source
 from .spaces import Box, Space
 
@@ -181,7 +182,9 @@ def _export(torch: Any, module: Any, shape: Sequence[int], source: str) -> bytes
             )
     except Exception as exc:  # torch.onnx has a tree of errors of its own, which moves
         raise PolicyLoadError(f"{source}: torch.onnx cannot export it: {_first_line(exc)}") from exc
-    return check(written.getvalue(), source)
+    model = check(written.getvalue(), source)
+    check_rows(model, shape, source)
+    return model
 
 
 def _first_width(module: Any, source: str) -> int:
@@ -197,7 +200,9 @@ def _first_width(module: Any, source: str) -> int:
 
 def _kinds(block: Any) -> Iterator[str]:
     for node in block.nodes():
-        yield node.kind()
+        divides = node.kind() in ("aten::div", "aten::div_", "aten::divide")
+        rounded = divides and len(list(node.inputs())) > 2
+        yield f"{node.kind()} with a rounding_mode" if rounded else node.kind()
         for inner in node.blocks():
             yield from _kinds(inner)
 
