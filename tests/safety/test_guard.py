@@ -74,8 +74,9 @@ def test_a_robot_that_was_moved_is_held_where_it_stands(
         assert held == pytest.approx(q, abs=0.0401)  # a hundredth of the range either way: a sag
         if abs(place) > 1.041:
             assert held.tolist() == q.tolist()
-    armed = guard.apply(9**12, {"a": f32(0.8, 0, 0)}, {"q": f32(-0.6, 0, 0)}, T)
-    assert armed.arrays["a"][0] == pytest.approx([-0.56, 0, 0], abs=1e-5)  # from where it stands
+    guard.apply(9**12, None, {"q": f32(-0.6, 0, 0)}, T)
+    armed = guard.apply(9**12 + T, {"a": f32(0.8, 0, 0)}, {"q": f32(-0.55, 0, 0)}, T)
+    assert armed.arrays["a"][0] == pytest.approx([-0.56, 0, 0], abs=1e-5)  # from what was sent
 
 
 def test_what_is_no_pose_does_not_move_what_is_held(contracts: Any, path: str) -> None:

@@ -192,11 +192,9 @@ def drive(contract: Contract, num_envs: int, seed: int, steps: int, wild: float)
         dt_ns = rng.choice([None, T, T, T, 0, -T, 10**15, 1])
         if guard.gate.pending:
             guard.gate.seed(measured)
-        if guard.ladder.level is Level.DISARMED:
-            guard.gate.follow(measured)
         origin = origin_of(guard, shape, measured)
         outcome = guard.apply(now, action, measured, dt_ns, "deadline")
-        if follows and guard.gate.limiters["a"].posed:
+        if outcome.status == "disarmed" or (follows and guard.gate.limiters["a"].posed):
             origin = origin_of(guard, shape, measured)
         if guard.ladder.transitions and guard.ladder.transitions[-1].now_ns == now:
             last = guard.ladder.transitions[-1]

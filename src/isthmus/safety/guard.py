@@ -18,8 +18,6 @@ __all__ = ["Guard", "Outcome"]
 
 Numbers = NDArray[Any]
 
-_DISARMED = Level.DISARMED
-
 
 class Outcome(NamedTuple):
     """What to send to the robot now.
@@ -146,8 +144,6 @@ class Guard:
         ladder, gate = self.ladder, self.gate
         if gate.pending:
             gate.seed(measured)
-        if ladder.level is _DISARMED:
-            gate.follow(measured)
         if action is not None:
             if ladder.would_apply:
                 admission = gate.admit(action, measured, dt_ns)
@@ -174,6 +170,8 @@ class Guard:
             self.gate.seed(measured)
 
     def _instead(self, cause: str, measured: Mapping[str, Numbers], dt_ns: int | None) -> Outcome:
-        arrays, robot_hold = fall_back(self.gate.limiters, measured, self.gate.step_ns(dt_ns))
         level = self.ladder.level
+        if level is Level.DISARMED:
+            self.gate.follow(measured)
+        arrays, robot_hold = fall_back(self.gate.limiters, measured, self.gate.step_ns(dt_ns))
         return Outcome(arrays, STATUS[level], cause, 0, 0, robot_hold, level)
