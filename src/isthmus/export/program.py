@@ -135,15 +135,16 @@ def _aliases(tree: ast.Module) -> dict[ast.AST, set[str]]:
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef):
             inside = list(ast.walk(function))
-            named = {
-                target.id: _dotted(node.value)
+            named = [
+                (target.id, _dotted(node.value))
                 for node in inside
                 if isinstance(node, ast.Assign)
                 for target in node.targets
                 if isinstance(target, ast.Name)
-            }
-            names = {name for name, path in named.items() if path[:1] == ["__torch__"]}
-            names -= {name for name, path in named.items() if path[:3] == _CLASSES}
+            ]
+            names = {name for name, path in named if path[:1] == ["__torch__"]}
+            names -= {name for name, path in named if path[:1] != ["__torch__"]}
+            names -= {name for name, path in named if path[:3] == _CLASSES}
             found.update({node: names for node in inside if isinstance(node, ast.Call)})
     return found
 

@@ -105,14 +105,14 @@ def _gemm(node: Node, values: Values, taken: Sequence[bool]) -> bool:
 
 def _axis(default: int) -> Rule:
     def rule(node: Node, values: Values, taken: Sequence[bool]) -> bool:
-        axis = node.attributes.get("axis", default)
+        axis = int(node.attributes.get("axis", default))
         return not taken[0] or axis % values[node.inputs[0]].ndim != 0
 
     return rule
 
 
 def _gather(node: Node, values: Values, taken: Sequence[bool]) -> bool:
-    axis = node.attributes.get("axis", 0) % values[node.inputs[0]].ndim
+    axis = int(node.attributes.get("axis", 0)) % values[node.inputs[0]].ndim
     return axis != 0 if taken[0] else axis == 0
 
 
