@@ -121,6 +121,31 @@ def test_thresholds_of_the_miss_rate(
     assert rules(tmp_path, *arguments)["deadline_miss_rate"] == thresholds
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], []),
+        (["--alert-deadline-miss-rate-warn=0.1", "--alert-latency-p95-ms=30"], []),
+        (["--alert-deadline-miss-rate-warn=0.5", "--alert-deadline-miss-rate-crit=0.6"], []),
+        (
+            ["--alert-deadline-miss-rate-warn=0.5"],
+            ["alert deadline_miss_rate without CRIT: the usual 0.2 lies below 0.5; "
+             "--alert-deadline-miss-rate-crit sets another"],
+        ),
+        (
+            ["--alert-deadline-miss-rate-crit=0.01"],
+            ["alert deadline_miss_rate without WARN: the usual 0.05 lies above 0.01; "
+             "--alert-deadline-miss-rate-warn sets another"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_severity_that_a_flag_turns_off_is_said_at_the_start(
+    arguments: list[str], words: list[str], tmp_path: Path
+) -> None:
+    surroundings = Surroundings(parsed("m.onnx", "--log-dir", str(tmp_path), *arguments))
+    assert [line for line in surroundings.words() if line.startswith("alert ")] == words
+
+
 def rules(folder: Path, *arguments: str) -> dict[str, tuple[float | None, float | None]]:
     """The thresholds that a gateway of these arguments watches."""
     surroundings = Surroundings(parsed("m.onnx", "--log-dir", str(folder), *arguments))
