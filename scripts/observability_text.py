@@ -162,9 +162,19 @@ on this host; run `isthmus bench` once, so that it has something to say.
 
 ### Deadlines that are missed
 
-Each answer that came too late for its deadline has `deadline_miss: true`, and leaves at the
-deadline, not when the policy is done. A link then applies its fallback; a plain client is sent the
-fallback's numbers. When the policy does end, `late_inference` says how long it took in truth.
+Where the policy has not answered in time, the answer has `deadline_miss: true` and does not wait
+for it: it leaves by the deadline. Of `--deadline-ms` the last tenth, 2 ms at most, is kept back for
+that; `budget_ms` of an event is what was left for the policy. A link then applies its fallback; a
+plain client is sent the fallback's numbers. When the policy does end, `late_inference` says how long it took in truth, and
+stage `policy` counts it to its end: the alert, the advice and the first system's latencies look at
+that one, for `total` ends at the deadline.
+
+An action that was in time may be replaced too: by a limit, for want of a pose, or while a client is
+degraded. The answer's `cause` says why, `action_replaced` tells of it, and
+`isthmus_replaced_actions_total` counts every one. A link has the same words in `action.cause`, and
+reports what it did without the policy once a second: `link_without_policy`, and
+`isthmus_ladder_seconds_total`. That is also where a gateway shows that stood still for a while: it
+could not see that itself.
 
 - `--deadline-escalate-threshold N` makes `deadline_escalation`, a critical event, of N misses in a
   row.
@@ -211,11 +221,14 @@ and can never become a line or a key of ours.
   `events_dropped`.
 - **A full disk, or no permission.** Writing is tried again; what does not fit the queue meanwhile
   is dropped and counted. When it works again, `log_writable` says how long it did not. The steps
-  go on all the while, and the metrics file keeps its last whole version.
+  go on all the while, and the metrics file keeps its last whole version. If it does not work again
+  until the gateway ends, an error on stderr says how many events are lost, and so does the log if
+  it has room for two more lines.
 - **kill -9.** What had been handed to the system is there; the last moment is not: about 50 ms of
-  events, 0.2 s of randomization mismatches, and an interval of `ipc_metrics.json`. Half a line at
-  the end is cut off by the next start, and `log_torn` says what it was. A boot without `log_closed`
-  was killed, and `isthmus logs --gaps` says so.
+  events, and some more while thousands come in a second; 0.2 s of randomization mismatches, and an
+  interval of `ipc_metrics.json`. Half a line at the end is cut off by the next start, and
+  `log_torn` says what it was. A boot without `log_closed` was killed, or could not write its last
+  events: `isthmus logs --gaps` says so, and after which number nothing is known.
 - **A clock that jumps** moves `ts_wall` and nothing else: `seq` and `mono_ns` go on.
 - **Anything else** shows as a gap of `seq` within one `boot`. `isthmus logs --gaps` lists them,
   with what is known of each, and ends with status 1 if there are any.

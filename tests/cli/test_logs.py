@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.rights import closed
+from tests.support.waiting import until
 
 from isthmus.cli.main import main
 from isthmus.events import EventLog, new_event
@@ -52,7 +55,8 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def shown(capsys: Output, *arguments: str) -> list[str]:
     assert main(["logs", *arguments]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert out or " no event fits --" in err
+    assert not out or err == ""
     return list(out.splitlines())
 
 
@@ -81,6 +85,8 @@ def test_all_of_it_in_order(logs: Path, capsys: Output) -> None:
         (["--session", "s1"], 11),
         (["--type", "received"], 10),
         (["--severity", "warn"], 1),
+        (["--severity", "warning"], 1),
+        (["--severity", "CRIT"], 1),
         (["--severity", "critical", "--session", "s0"], 0),
         (["--since", "5m", "--type", "sent"], 3),
         (["--until", "5m", "--type", "sent"], 7),
@@ -92,6 +98,28 @@ def test_only_what_is_asked_for(
     logs: Path, capsys: Output, arguments: list[str], count: int
 ) -> None:
     assert len(shown(capsys, *arguments)) == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--corr", "c99"], "no event fits --corr c99; one that went well is written down only"),
+        (["--type", "sent", "--severity", "warn"], "no event fits --type sent --severity warn\n"),
+        (["--session", "\x1b[2J"], r"no event fits --session \x1b[2J"),
+    ],
+)
+def test_a_filter_that_nothing_fits_is_told(
+    logs: Path, capsys: Output, arguments: list[str], words: str
+) -> None:
+    assert main(["logs", *arguments]) == 0
+    out, err = capsys.readouterr()
+    assert out == "" and words in err and err.count("\n") == 1
+
+
+def test_a_log_without_events_is_told(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / DEFAULT_NAME).touch()
+    assert main(["logs", str(tmp_path)]) == 0
+    assert "there is no event yet" in capsys.readouterr().err
 
 
 def test_a_folder_a_run_a_file_and_a_part(logs: Path, capsys: Output) -> None:
@@ -199,6 +227,55 @@ def test_a_log_is_followed_over_its_rotations(
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [e["corr_id"] for e in found if e["type"] == "x"] == [f"c{n}" for n in range(11, 60)]
     assert len(list(folder.glob("*Z*"))) > 8
+
+
+def test_what_was_removed_before_it_was_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """A quota that is too small for the follower; a search for one kind of event notices, too."""
+    log = EventLog(tmp_path, max_bytes=400, quota_bytes=800)
+    log.start()
+    rounds = iter([60])
+
+    def meanwhile() -> None:
+        count = next(rounds, None)
+        if count is None:
+            raise KeyboardInterrupt
+        for number in range(count):
+            log.emit({"type": "x", "n": number})
+        log.close()
+
+    until(lambda: log.stats().written == 1)
+    monkeypatch.setattr("isthmus.cli.logs.pause", meanwhile)
+    assert main(["logs", str(tmp_path), "--follow", "--type", "log_closed"]) == 130
+    err = capsys.readouterr().err
+    assert "events of" in err and "are not shown: their file was removed before it was read" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--gaps"]])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_live_file_that_is_none_holds_nobody_up(
+    tmp_path: Path, capsys: Output, make: Callable[[Path], None], arguments: list[str]
+) -> None:
+    write(tmp_path, *({"type": "x"} for _ in range(9)), max_bytes=300)
+    (tmp_path / DEFAULT_NAME).unlink()
+    make(tmp_path / DEFAULT_NAME)
+    assert main(["logs", str(tmp_path), *arguments]) == (1 if arguments else 0)
+    out, err = capsys.readouterr()
+    assert out and f"{DEFAULT_NAME}: no regular file; not read" in err
+
+
+def test_after_a_boot_without_an_end_nothing_is_known(tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / DEFAULT_NAME
+    for _ in range(2):
+        write(tmp_path, {"type": "x"})
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:-1]))  # as a kill leaves it
+    first, second = shown(capsys, "--gaps", str(tmp_path))
+    assert "no end: killed, or its last events could not be written, so what came after" in first
+    assert "no end: killed, or still writing, so what came after number 1 is unknown" in second
+    facts = json.loads("".join(shown(capsys, "--gaps", "--json", str(tmp_path))))
+    assert [boot["unknown_after"] for boot in facts["boots"]] == [1, 1]
 
 
 def test_following_from_a_time_on(

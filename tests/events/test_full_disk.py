@@ -14,7 +14,9 @@ from tests.events.logs import NAME, check_gaps, events_of, kinds_of, lines_of, m
 from tests.support.waiting import until
 
 from isthmus.events import EventLog
+from isthmus.events.files import LogFiles
 from isthmus.events.kinds import complaints
+from isthmus.events.writer import Writer
 
 CAPACITY = 50
 
@@ -85,6 +87,39 @@ def test_no_half_line_is_left_on_a_full_disk(tmp_path: Path, log: EventLog, disk
     stats = log.stats()
     emitted_and_own = stats.written + stats.dropped + stats.waiting
     assert emitted_and_own >= 3 * CAPACITY and "log_closed" not in kinds_of(tmp_path)
+
+
+@pytest.mark.parametrize("words", [0, 700])
+def test_what_is_lost_at_the_end_is_counted_and_said(
+    tmp_path: Path,
+    log: EventLog,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    words: int,
+) -> None:
+    """To people in any case; to the log if it has room for two lines, though not for all."""
+    disk.room = 1500
+    log.start()
+    fill(log, 0, lambda: log.stats().failed_writes > 0)
+    last = lines_of(tmp_path)[-1].seq
+    give_up = Writer._give_up
+
+    def with_room(writer: Writer, files: LogFiles) -> None:
+        disk.room = words
+        give_up(writer, files)
+
+    monkeypatch.setattr(Writer, "_give_up", with_room)
+    log.close(timeout=0)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "No space left on device" in said and "are lost" in said
+    assert log.stats().waiting == 0 and log.stats().dropped > 3 * CAPACITY
+    if words:
+        assert kinds_of(tmp_path)[-2:] == ["dropped", "log_closed"]
+        assert missing_of(tmp_path) == log.stats().dropped
+    else:
+        assert lines_of(tmp_path)[-1].seq == last
+        assert f"from number {last + 1} on" in said
 
 
 def test_a_half_line_that_cannot_be_cut_is_mended_later(

@@ -50,7 +50,7 @@ def test_a_hole_with_several_reasons() -> None:
     gaps = seen(
         (2, {}), (30, lost("log_gone", 0, 12)), (31, lost("dropped", 15, 20)), (32, {})
     )  # fmt: skip
-    removed = "in a file that somebody removed"
+    removed = "in a file that somebody removed or emptied"
     assert missing(gaps) == [
         (0, 1, removed),
         (3, 12, removed),
@@ -62,7 +62,9 @@ def test_a_hole_with_several_reasons() -> None:
 
 def test_what_the_quota_took_is_the_beginning_of_the_oldest_boot() -> None:
     gaps = seen((100, {}), (101, {}))
-    assert missing(gaps) == [(0, 99, "in older files that are not here")]
+    assert missing(gaps) == [
+        (0, 99, "in older files that are not here, or in this one before it was emptied")
+    ]
     seen((0, {"type": "log_removed", "file": NAME}), (2, {}), boot="b", gaps=gaps)
     assert missing(gaps) == [(0, 99, "in files that the quota removed"), (1, 1, UNEXPLAINED)]
     seen((1, {}), boot="c", gaps=gaps)

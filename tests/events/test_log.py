@@ -32,6 +32,8 @@ from tests.support.waiting import until
 from isthmus.errors import EventLogError
 from isthmus.events import EventLog, new_event
 from isthmus.events.kinds import complaints
+from isthmus.events.mailbox import Mailbox
+from isthmus.events.writer import Writer
 
 
 @pytest.fixture
@@ -360,7 +362,7 @@ def test_a_log_that_is_taken_away_goes_on(tmp_path: Path, made: list[EventLog], 
     log.close()
     assert numbers_of(folder) == [3, 4, 5]
     ((_, gap),) = gaps_of(folder).all()
-    assert gap[:3] == (0, 3, "in a file that somebody removed")
+    assert gap[:3] == (0, 3, "in a file that somebody removed or emptied")
     gone = [event for event in events_of(folder) if event["type"] == "log_gone"]
     assert [complaints(event) for event in gone] == [[]]
     assert log.stats().last_error == ""
@@ -414,3 +416,31 @@ def test_events_that_cannot_be_lines_are_kept_as_far_as_they_go(
 class Unspeakable:
     def __repr__(self) -> str:
         raise RuntimeError("no")
+
+
+def test_a_file_that_somebody_emptied_is_said(tmp_path: Path, made: list[EventLog]) -> None:
+    log = started(made, tmp_path)
+    emit(log, 0, 5)
+    written(log, 6)
+    os.truncate(log.path, 0)
+    emit(log, 5, 6)
+    log.close()
+    assert numbers_of(tmp_path) == [5] and "log_gone" in kinds_of(tmp_path)
+    ((_, gap),) = gaps_of(tmp_path).all()
+    assert tuple(gap) == (0, 5, "in a file that somebody removed or emptied")
+
+
+def test_haste_grows_with_what_waits() -> None:
+    """A kill takes what waits: the writer must not be leisurely until half of the room is used."""
+    mailbox = Mailbox(16384)
+    writer = Writer(
+        mailbox, name=NAME, boot="b", notes=None, sync_interval=None,
+        wall=lambda: 0.0, mono_ns=lambda: 0,
+    )  # fmt: skip
+    paces = []
+    for _ in range(600):
+        paces.append(writer._pace())
+        mailbox.put({})
+    bouts, breaths = [bout for bout, _ in paces], [breath for _, breath in paces]
+    assert bouts == sorted(bouts) and breaths == sorted(breaths, reverse=True)
+    assert bouts[-1] == 10 * bouts[0] and breaths[-1] == breaths[0] / 2

@@ -95,6 +95,27 @@ def test_a_half_line_that_is_cut_off_is_forgotten(log: Written) -> None:
     assert log.read() == [2]
 
 
+def test_a_file_that_was_emptied_is_read_on(log: Written) -> None:
+    log.add(3)
+    assert log.read() == [0, 1, 2]
+    os.truncate(log.live, 0)
+    log.add(2)
+    assert log.read() == [3, 4] and log.reader.missed == []
+
+
+def test_numbers_that_were_never_read_are_noted(log: Written) -> None:
+    log.add(2)
+    assert log.read() == [0, 1]
+    for name in PARTS[:2]:
+        log.add(2)
+        part = log.put_aside(name)
+    log.live.with_name(PARTS[0]).unlink()
+    part.unlink()
+    log.add()
+    assert log.read() == [2, 3, 6]  # the first of them was open
+    assert log.reader.missed == [("abc", 4, 5)]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("rotations", [1, 2, 3])
 def test_a_rotation_under_the_readers_hands(log: Written, rotations: int, packed: bool) -> None:

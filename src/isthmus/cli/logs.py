@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Times are UTC. A time is so long ago (90s, 10m, 2h, 1d) or a date and time\n"
         "(2026-11-23T04:05:42Z).\n\n"
-        "exit status: 0, also if no event fits; with --gaps 1 if events are missing or damaged."
+        "exit status: 0, also if no event fits, which is said; with --gaps 1 if events\n"
+        "are missing or damaged."
     )
     parser.add_argument(
         "path", nargs="?", type=Path, metavar="FOLDER|FILE",
@@ -41,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--session", default="", metavar="NAME", help="only this session")
     parser.add_argument("--type", default="", metavar="KIND", help="only this kind of event")
     parser.add_argument(
-        "--severity", choices=["info", "warn", "critical"], default="info",
-        help="at least as grave as this",
+        "--severity", choices=["info", "warn", "critical"], default="info", type=_severity,
+        help="at least as grave as this; warning and crit are understood, too",
     )  # fmt: skip
     parser.add_argument("--since", metavar="TIME", help="not before this")
     parser.add_argument("--until", metavar="TIME", help="not after this")
@@ -52,11 +53,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the lines as they were written")
 
 
+def _severity(word: str) -> str:
+    """An event's word for what alerts and logs call by others."""
+    word = word.lower()
+    return {"warning": "warn", "crit": "critical"}.get(word, word)
+
+
 def run(args: argparse.Namespace) -> int:
     """Show the events, or what is missing of them."""
     from isthmus.errors import EventLogError
     from isthmus.events.finding import find_log, is_part, newest_log
     from isthmus.events.reader import LogReader
+    from isthmus.events.showing import harmless
 
     selection = _selection(args)
     path = find_log(args.path) if args.path else newest_log(Path("logs"), Path("runs"))
@@ -65,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
     if args.follow and is_part(path):
         raise EventLogError(f"--follow: {path} was put aside and does not grow; name its folder")
     with closing(LogReader(path, needle=selection.needle())) as reader:
-        _show(reader, selection, args)
+        found = _show(reader, selection, args)
         _warn_of_damage(reader.damage)
+    if not found:
+        print(f"isthmus: {harmless(_nothing(path, args))}", file=sys.stderr)
     return 0
 
 
@@ -75,16 +85,33 @@ def pause() -> None:
     time.sleep(LOOK_AGAIN)
 
 
-def _show(reader: LogReader, selection: Selection, args: argparse.Namespace) -> None:
+def _nothing(path: Path, args: argparse.Namespace) -> str:
+    """Why nothing is shown."""
+    filters = {name: getattr(args, name) for name in ("corr", "session", "type", "since", "until")}
+    if args.severity != "info":
+        filters["severity"] = args.severity
+    given = " ".join(f"--{name} {value}" for name, value in filters.items() if value)
+    if not given:
+        return f"{path}: there is no event yet"
+    why = "; one that went well is written down only with --record-payloads" if args.corr else ""
+    return f"{path}: no event fits {given}{why}"
+
+
+def _show(reader: LogReader, selection: Selection, args: argparse.Namespace) -> int:
+    """Print what is wanted; how much that was."""
     from isthmus.events.finding import read_log
 
     lines = _wanted(read_log(reader), selection)
     if args.follow and args.since is None:
         lines = iter(deque(lines, LAST))
-    _print(lines, args.json)
+    found = _print(lines, args.json)
+    reader.missed.clear()  # what is missing of the past, `--gaps` says, and why
+    told = 0
     while args.follow:
+        told = _warn_of_news(reader, told)
         pause()
         _print(_wanted(reader.read(), selection), args.json)
+    return found
 
 
 def _selection(args: argparse.Namespace) -> Selection:
@@ -113,15 +140,17 @@ def _wanted(lines: Iterator[LogLine], selection: Selection) -> Iterator[LogLine]
     return (line for line in lines if selection.wants(line.event))
 
 
-def _print(lines: Iterator[LogLine], raw: bool) -> None:
+def _print(lines: Iterator[LogLine], raw: bool) -> int:
     from isthmus.events.showing import described
 
-    for line in lines:
+    found = 0
+    for found, line in enumerate(lines, 1):  # noqa: B007
         # A line of ours is plain already; another program's must not reach a terminal as it is.
         text = line.text.decode("utf-8", "replace")
         plain = text.isascii() and text.isprintable()
         print((text if plain else json.dumps(line.event)) if raw else described(line.event))
     sys.stdout.flush()
+    return found
 
 
 def _warn_of_damage(damage: Sequence[Damage]) -> None:
@@ -129,6 +158,19 @@ def _warn_of_damage(damage: Sequence[Damage]) -> None:
 
     for path, what in damage:
         print(harmless(f"isthmus: {path}: {what}"), file=sys.stderr)
+
+
+def _warn_of_news(reader: LogReader, told: int) -> int:
+    """Say what a look at a log that is followed could not read; how much damage is told by now."""
+    _warn_of_damage(reader.damage[told:])
+    for boot, first, last in reader.missed:
+        print(
+            f"isthmus: {last - first + 1} events of {boot}, {first} to {last}, are not shown: "
+            "their file was removed before it was read, or they were lost; --gaps says more",
+            file=sys.stderr,
+        )
+    reader.missed.clear()
+    return len(reader.damage)
 
 
 def _show_gaps(path: Path, as_json: bool) -> int:

@@ -60,6 +60,8 @@ class LogFiles:
     ) -> None:
         self.written = 0
         """Lines."""
+        self.last_seq = -1
+        """Number of the last of them."""
         self.rotations = 0
         self._path = path
         self._max_bytes = max_bytes
@@ -120,6 +122,7 @@ class LogFiles:
             done = len(chunk) if error is None else _count(chunk, whole)
             for _ in range(done):
                 line = waiting.popleft()
+                self.last_seq = line.seq
                 self._held = (self._held[0] if self._held else line.seq, line.seq)
             self.written += done
             self._dirty = self._dirty or done > 0
@@ -207,7 +210,7 @@ class LogFiles:
         return list(found[len(gone) :])
 
     def _forget_file(self) -> None:
-        """Somebody took the file away: what it held is no longer ours."""
+        """Somebody took the file away, or cut it: what it held is no longer ours."""
         self._live.close()
         self._dirty = False
         if self._held is not None:

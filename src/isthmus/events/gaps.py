@@ -14,7 +14,7 @@ __all__ = ["Boot", "Gap", "Gaps"]
 
 UNEXPLAINED = "the log does not say why"
 _REMOVED = "in files that the quota removed"
-_OLDER = "in older files that are not here"
+_OLDER = "in older files that are not here, or in this one before it was emptied"
 
 
 class Gap(NamedTuple):
@@ -110,7 +110,11 @@ def _listen(boot: Boot, event: Mapping[str, Any]) -> None:
     first, last = event.get("first_seq"), event.get("last_seq")
     if isinstance(first, int) and isinstance(last, int) and first <= last:
         gone = event["type"] == "log_gone"
-        why = "in a file that somebody removed" if gone else f"dropped: {event.get('why', '')}"
+        why = (
+            "in a file that somebody removed or emptied"
+            if gone
+            else f"dropped: {event.get('why', '')}"
+        )
         boot.said.append(Gap(first, last, why))
 
 

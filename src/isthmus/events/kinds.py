@@ -180,6 +180,11 @@ EVENTS: dict[str, EventKind] = {
         "event", WARN, "an observation has another number of joints than the joint specification",
         {"expected": "joints", "actual": "joints"},
     ),
+    "joint_order_assumed": EventKind(
+        "event", WARN, "a policy that a client loads names no joints: the joint specification's "
+        "names cannot be held against it, and its order is taken",
+        {"policy": "its name", "joints": "names in that order"},
+    ),
     "joint_limit_violation": EventKind(
         "event", WARN, "joint limits began to change the actions of a plain client",
         {"joints": "indices of the joints"},
@@ -248,7 +253,7 @@ EVENTS: dict[str, EventKind] = {
          "seconds": "how long"},
     ),
     "log_gone": EventKind(
-        "event", WARN, "somebody removed or renamed the file that was being written",
+        "event", WARN, "somebody removed, renamed or emptied the file that was being written",
         {"file": "name of the log", "first_seq": "number of the first event it held",
          "last_seq": "number of the last"},
     ),

@@ -66,12 +66,15 @@ class LiveFile:
         return torn
 
     def is_gone(self) -> bool:
-        """Tell whether the name is no longer that of the open file: removed, renamed, replaced."""
+        """Tell whether what was written is no longer under that name.
+
+        The file was removed, renamed, replaced, or cut by somebody else.
+        """
         try:
             found = os.lstat(self.path)
         except OSError:
             return True
-        return (found.st_dev, found.st_ino) != self._identity
+        return (found.st_dev, found.st_ino) != self._identity or found.st_size < self.size
 
     def append(self, data: bytes) -> tuple[int, OSError | None]:
         """Write lines, as many as there is room for.

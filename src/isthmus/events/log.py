@@ -9,20 +9,22 @@
 
 What `emit` costs its caller is an append to a queue. What can be lost, and who says so:
 
-- The process is killed: what was emitted in the last 50 ms or so, and not yet written. The boot has
-  no `log_closed` then; half a line is cut off when the log is next opened, and reported.
+- The process is killed: what was emitted in the last 50 ms or so, and not yet written; some more
+  while thousands come in a second. The boot has no `log_closed` then, so what came after its last
+  number is unknown; half a line is cut off when the log is next opened, and reported.
 - Power is lost: the last second, as the file is given to the disk (`fdatasync`) once a second while
   something is written, when it is full, and at the end. A slow disk holds up the writer, nobody
   else.
 - The disk is full, or events come faster than they can be written: those that find the queue full.
   They are counted, their numbers stay empty, and a line `dropped` says which these are as soon as
-  lines can be written.
-- Somebody removes the file or the folder: what it held. The log goes on in a new one, and a line
-  `log_gone` says which numbers that were.
+  lines can be written. If they cannot until the log is closed, an error says so to people.
+- Somebody removes the file or the folder, or empties the file: what it held. The log goes on in a
+  new one, and a line `log_gone` says which numbers that were.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -37,6 +39,8 @@ from .mailbox import Mailbox
 from .writer import Writer
 
 __all__ = ["CAPACITY", "DEFAULT_NAME", "MAX_BYTES", "QUOTA_BYTES", "EventLog", "EventStats"]
+
+log = logging.getLogger("isthmus.events")
 
 DEFAULT_NAME = "ipc_gateway_events.jsonl"
 CAPACITY = 16384
@@ -180,6 +184,9 @@ class EventLog:
         self._mailbox.close()
         if self._thread is not None:
             self._thread.join(timeout + _SLACK)
+            if self._thread.is_alive():
+                waiting = len(self._mailbox)
+                log.error("%s: its disk hangs; %d events or more are lost", self.path.name, waiting)
 
     def _compress_failed(self, file: Path, error: OSError) -> None:
         words = error.strerror or str(error)

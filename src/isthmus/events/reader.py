@@ -15,6 +15,7 @@ import gzip
 import json
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +25,11 @@ from ..errors import EventLogError
 from .encode import MAX_LINE
 from .rotation import Part, parts
 
-__all__ = ["Damage", "LogLine", "LogReader"]
+__all__ = ["Damage", "LogLine", "LogReader", "Missed"]
 
 _HEAD = re.compile(rb'\{"seq":(\d{1,18}),"boot":"(\w{1,64})"')
 _LONGEST = MAX_LINE + 1
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # NONBLOCK: a FIFO must not hold us up
 
 
 class LogLine(NamedTuple):
@@ -58,6 +60,20 @@ class Damage(NamedTuple):
     what: str
 
 
+class Missed(NamedTuple):
+    """Numbers that came neither as lines nor as lost.
+
+    Attributes:
+        boot: token of a writer's life.
+        first: the first of them.
+        last: the last of them.
+    """
+
+    boot: str
+    first: int
+    last: int
+
+
 class LogReader:
     """Reads the events of a log, in order.
 
@@ -69,6 +85,8 @@ class LogReader:
     def __init__(self, live: Path, *, needle: bytes = b"") -> None:
         self.live = live
         self.damage: list[Damage] = []
+        self.missed: list[Missed] = []
+        """Holes between the lines read, as of files that were removed before they were read."""
         self._needle = needle
         self._tail: _Tail | None = None
         self._done: tuple[str, int] | None = None  # key of the newest part that was read
@@ -82,7 +100,7 @@ class LogReader:
         """
         try:
             while True:
-                self._tail = self._tail or _Tail.open(self.live)
+                self._tail = self._tail or _Tail.open(self.live, self.damage)
                 yield from self._older()
                 if self._tail is None:
                     return
@@ -135,19 +153,30 @@ class LogReader:
 
     def _parse(self, path: Path, lines: Iterator[bytes]) -> Iterator[LogLine]:
         for line in lines:
-            if self._needle not in line:
-                continue
             head = _HEAD.match(line)
             boot, seq = (head[2], int(head[1])) if head else (b"", -1)
-            if head and seq <= self._seen.get(boot, -1):
+            if head:
+                before = self._seen.get(boot, -1)
+                if seq <= before:
+                    continue
+                self._seen[boot] = seq
+                if seq > before + 1:
+                    self._note_missed(boot, before + 1, seq, line)
+            if self._needle not in line:
                 continue
             event = _event(line)
             if event is None:
                 self.damage.append(Damage(path, f"no event: {line[:60]!r}"))
                 continue
-            if head:
-                self._seen[boot] = seq
             yield LogLine(line, event, seq, boot.decode("ascii"))
+
+    def _note_missed(self, boot: bytes, first: int, seq: int, line: bytes) -> None:
+        """Note a hole before a line, as far as that line does not say itself what is in it."""
+        event = _event(line) or {}
+        said = event.get("first_seq") if event.get("type") == "dropped" else None
+        last = (said if isinstance(said, int) else seq) - 1
+        if last >= first:
+            self.missed.append(Missed(boot.decode("ascii"), first, last))
 
 
 class _Tail:
@@ -160,12 +189,19 @@ class _Tail:
         self._identity = (found.st_dev, found.st_ino)
 
     @classmethod
-    def open(cls, path: Path) -> _Tail | None:
-        """Open it; None if it is not there."""
+    def open(cls, path: Path, damage: list[Damage]) -> _Tail | None:
+        """Open it; None if it is not there, or nothing that can be read to an end."""
         try:
-            return cls(path, path.open("rb"))
+            descriptor = os.open(path, _FLAGS)
         except FileNotFoundError:
             return None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return cls(path, os.fdopen(descriptor, "rb"))
+        os.close(descriptor)
+        found = Damage(path, "no regular file; not read")
+        if found not in damage:
+            damage.append(found)
+        return None
 
     def is_file(self, path: Path) -> bool:
         """Tell whether this is the name of the open file."""
@@ -181,6 +217,8 @@ class _Tail:
 
     def lines(self, damage: list[Damage]) -> Iterator[bytes]:
         """Give the whole lines that were added."""
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)  # somebody cut it; what was seen is known by its number
         while True:
             start = self._file.tell()
             line = self._file.readline(_LONGEST)

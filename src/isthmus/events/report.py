@@ -36,8 +36,8 @@ class GapReport:
 
     def lines(self) -> Iterator[str]:
         """Describe it: a line for each boot, and one for each of its gaps."""
-        for boot, missing in self.found:
-            end = "ended in order" if boot.closed else "no end: killed, or still writing"
+        for number, (boot, missing) in enumerate(self.found, 1):
+            end = _end_of(boot, last=number == len(self.found))
             lost = sum(gap.events for gap in missing)
             yield (
                 f"{boot.token}  since {when(boot.since)}  {boot.lines} events, the last is number "
@@ -67,6 +67,14 @@ def gap_report(path: Path) -> GapReport:
         return GapReport(found, reader.damage, reader.unfinished())
 
 
+def _end_of(boot: Boot, *, last: bool) -> str:
+    """Say how a boot ended; only one that ended in order is known to its end."""
+    if boot.closed:
+        return "ended in order"
+    why = "killed, or still writing" if last else "killed, or its last events could not be written"
+    return f"no end: {why}, so what came after number {boot.last} is unknown"
+
+
 def _boot_facts(boot: Boot, missing: list[Gap]) -> dict[str, Any]:
     return {
         "boot": boot.token,
@@ -74,6 +82,7 @@ def _boot_facts(boot: Boot, missing: list[Gap]) -> dict[str, Any]:
         "events": boot.lines,
         "last_seq": boot.last,
         "closed": boot.closed,
+        "unknown_after": None if boot.closed else boot.last,
         "missing": [
             {"first_seq": gap.first, "last_seq": gap.last, "count": gap.events, "why": gap.why}
             for gap in missing

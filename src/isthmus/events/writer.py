@@ -8,7 +8,8 @@ hand, tries again, and the mailbox fills; nobody waits.
 It is considerate. This thread shares an interpreter with the engine, which would have to wait for
 it up to 5 ms, Python's switch interval. So it works in bouts of some 50 us and sleeps between them;
 merely to offer the interpreter is not enough, as the one that offers is the first to have it back.
-When the mailbox is half full, bouts are longer.
+The more events wait, the longer are the bouts and the shorter the rests: what waits is what a kill
+takes, so it has to stay short also when clients ask as fast as they can.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ __all__ = ["Writer"]
 log = logging.getLogger("isthmus.events")
 
 _BOUT_NS, _BREATH = 50_000, 0.0002  # work, then seconds in which others have the interpreter
-_HASTY_BOUT_NS, _HASTY_BREATH = 500_000, 0.0001  # the same while the mailbox is half full
+_HASTY_BOUT_NS, _HASTY_BREATH = 500_000, 0.0001  # the same in haste
+_HASTE_AT = 512  # events that wait; with more of them the writer is in full haste
 _LINGER = 0.05  # seconds in which events gather
 _RETRY = 0.25  # seconds until a disk that was full is tried again
 _NEVER = 1 << 62
@@ -150,7 +152,7 @@ class Writer:
         if self._lines:
             return
         dropped = self._mailbox.dropped
-        end = time.monotonic_ns() + (_HASTY_BOUT_NS if self._is_hasty() else _BOUT_NS)
+        end = time.monotonic_ns() + self._pace()[0]
         while entry := self._mailbox.take():
             self._say_dropped(entry.dropped)
             self._number(entry)
@@ -158,8 +160,13 @@ class Writer:
                 return
         self._say_dropped(dropped)
 
-    def _is_hasty(self) -> bool:
-        return self._mailbox.closed or len(self._mailbox) >= self._mailbox.capacity // 2
+    def _pace(self) -> tuple[int, float]:
+        """Work, in ns, and rest, in seconds: in more haste the more events wait."""
+        waiting = len(self._mailbox)
+        full = min(_HASTE_AT, max(self._mailbox.capacity // 2, 1))
+        haste = 1.0 if self._mailbox.closed else min(waiting / full, 1.0)
+        bout_ns = _BOUT_NS + round(haste * (_HASTY_BOUT_NS - _BOUT_NS))
+        return bout_ns, _BREATH + haste * (_HASTY_BREATH - _BREATH)
 
     def _number(self, entry: Entry) -> None:
         self._lines.append(Line(self._seq, encode(self._seq, self._boot, entry)))
@@ -231,7 +238,7 @@ class Writer:
         elif self._mailbox.dropped != self._known_dropped and not len(self._mailbox):
             return  # to be said now, not when the next event comes
         elif len(self._mailbox):
-            time.sleep(_HASTY_BREATH if self._is_hasty() else _BREATH)
+            time.sleep(self._pace()[1])
         elif not self._mailbox.wait(_LINGER, at=half) and not len(self._mailbox):
             self._sleep_deep(files)
 
@@ -244,8 +251,32 @@ class Writer:
 
     def _end(self, files: LogFiles) -> None:
         if self._lines or len(self._mailbox):
-            return  # given up
+            self._give_up(files)
+            return
         self._say_dropped(self._mailbox.dropped)
         self.note("log_closed", written=files.written, dropped=self._known_dropped)
         self._write(files)
         self._sync_now(files)
+
+    def _give_up(self, files: LogFiles) -> None:
+        """Lose what waits, and say so: to people, and to the log if it has room for two lines."""
+        waiting = 0
+        while self._mailbox.take():
+            waiting += 1
+        first = files.last_seq + 1
+        self._seq += waiting + self._mailbox.dropped - self._known_dropped
+        self._mailbox.lose(len(self._lines) + waiting)
+        self._known_dropped = self._mailbox.dropped
+        self._lines.clear()
+        lost, why = self._seq - first, f"until the end: {self.last_error or 'the time was over'}"
+        self.note("dropped", count=lost, first_seq=first, last_seq=self._seq - 1, why=why)
+        self.note("log_closed", written=files.written, dropped=self._known_dropped)
+        try:
+            files.write(self._lines)
+            files.sync()
+        except (OSError, EventLogError):
+            self._lines.clear()
+        log.error(
+            "%s: the last %d events, from number %d on, are lost: %s",
+            self._name, lost, first, self.last_error or "the time was over",
+        )  # fmt: skip
