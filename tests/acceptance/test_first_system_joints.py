@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ..support.bare import bare_model
 from ..support.waiting import until
 from .first_clients import Connection, observe
-from .first_files import dummy, joint_spec, moody_policy
+from .first_files import JOINTS, dummy, joint_spec, moody_policy
 from .processes import NEVER, PATIENT, Gateway, Starter
 
 
@@ -80,3 +81,30 @@ def test_consecutive_empty_joint_states_are_warned_of(starter: Starter) -> None:
                 and e["phase"] in ("alert", "event", "advisory")]  # fmt: skip
 
     assert until(warned, "a warning of empty joint states")
+
+
+def test_joint_names_that_cannot_be_checked_are_said(starter: Starter) -> None:
+    """The contract names no joints: the order of the specification is taken."""
+    folder = starter.folder()
+    limited = starter.script(
+        *moody_policy(folder), *PATIENT, "--joint-spec", joint_spec(folder), "--policy-dir", ".",
+        folder=folder,
+    )  # fmt: skip
+    [line] = [line for line in limited.said if line.startswith("joint-spec: ")]
+    names = ", ".join(JOINTS)
+    assert line == f"joint-spec: policy moods:moody names no joints; order taken: {names}"
+    assert limited.events(type="joint_order_assumed") == []
+    bare_model(limited.folder / "another.onnx", inputs=2, outputs=2)
+    answer = limited.ask({"type": "load_policy", "path": "another.onnx"})
+    assert answer["type"] == "load_policy_ack", answer["detail"]
+    event = limited.event(type="joint_order_assumed")
+    assert (event["policy"], event["joints"]) == ("another", list(JOINTS))
+
+
+def test_joint_names_that_fit_need_no_word(starter: Starter) -> None:
+    folder = starter.folder()
+    gateway = starter.script(
+        "--policy", dummy(folder, 2), "--joint-spec", joint_spec(folder, rates=False), *PATIENT,
+        folder=folder,
+    )  # fmt: skip
+    assert not [line for line in gateway.said if line.startswith("joint-spec: ")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from isthmus.contract import Contract
@@ -87,17 +87,34 @@ class Models:
             return "any file"
         return "" if self._folder is None else f"files in {self._folder.absolute()}"
 
-    def loader(self, served: Callable[[], Contract | None]) -> Loader | None:
+    def assumed_order(self, policy: Policy) -> Sequence[str]:
+        """The joint specification's names, if they cannot be held against the policy's; else ()."""
+        if self.spec is None or not self.spec.assumes_order(policy.contract):
+            return ()
+        return self.spec.names
+
+    def loader(
+        self,
+        served: Callable[[], Contract | None],
+        assumed: Callable[[Policy, Sequence[str]], None],
+    ) -> Loader | None:
         """Loads what clients name; None if they may not.
 
         Args:
             served: the contract of the policy that is served now, if there is one; a foreign
                 policy that does not say its own gets it, where it fits.
+            assumed: is told of a policy, and of `assumed_order` where there is one; by any thread.
         """
         if self._folder is None and not self._allow_any:
             return None
 
         def load_file(path: Path) -> Policy:
+            policy = fitting(path)
+            if order := self.assumed_order(policy):
+                assumed(policy, order)
+            return policy
+
+        def fitting(path: Path) -> Policy:
             if self._contract is None and (known := served()) is not None:
                 try:
                     return self._load(str(path), None, foreign=known)

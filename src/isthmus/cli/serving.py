@@ -133,7 +133,7 @@ class Surroundings:
         Raises:
             InferenceError: a policy cannot answer an observation of zeros.
         """
-        loader = None if self._models is None else self._models.loader(self._served)
+        loader = None if self._models is None else self._models.loader(self._served, self._assumed)
         self._engine = Engine(
             policies,
             listeners,
@@ -174,6 +174,10 @@ class Surroundings:
         """Lines for whoever started the gateway."""
         if self._models is not None and not self._models.targets:
             yield "policy none yet"
+        for policy in () if self._engine is None else self._engine.policies.values():
+            if self._models is not None and (order := self._models.assumed_order(policy)):
+                names = ", ".join(order)
+                yield f"joint-spec: policy {policy.name} names no joints; order taken: {names}"
         if self._models is not None and self._models.loadable:
             yield f"load_policy {self._models.loadable}, from this machine only"
         if self.events is not None:
@@ -185,6 +189,11 @@ class Surroundings:
     def _served(self) -> Contract | None:
         served = [] if self._engine is None else list(self._engine.policies.values())
         return served[0].contract if len(served) == 1 else None
+
+    def _assumed(self, policy: Policy, order: Sequence[str]) -> None:
+        if self.events is not None:
+            told = new_event("joint_order_assumed", policy=policy.name, joints=list(order))
+            self.events.emit(told)
 
     def _make_logs(self, folder: Path) -> None:
         args = self._args

@@ -95,6 +95,11 @@ class JointSpec:
             limits[field.name] = own.tighter(limits[field.name]) if field.name in limits else own
         return replace(contract, limits=limits)
 
+    def assumes_order(self, contract: Contract) -> bool:
+        """True if it names joints, and the contract names none to hold them against."""
+        bounded = (field for field in contract.action if field.semantics in BOUNDED)
+        return bool(self.names) and any(not field.labels for field in bounded)
+
     def _for(self, field: ActionField) -> Limits:
         """The limits in the order of a field's entries."""
         if field.last != self.size:
