@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from isthmus.record.drift import DriftLog, Mismatch, analyse, plot, read_log
+from isthmus.record.drift.plot import _slices
 
 from .drifting import events, old_events, write
 
@@ -59,3 +61,16 @@ def test_many_parameters_and_sessions_and_hostile_words() -> None:
     _, words = drawn(DriftLog(mismatches=found))
     assert "other parameters" in words and "and 13 more sessions" in words
     assert "<b>&0" in words
+
+
+@pytest.mark.parametrize("period", [0.02, 0.04, 0.3])
+def test_the_pace_of_a_loop_is_no_picket_fence(period: float) -> None:
+    """Each slice of time holds as many steps as its neighbours."""
+    times = 1.8e9 + period * np.arange(125)
+    found = [Mismatch(float(ts), "a", "b", "s", "k", 1, 1) for ts in times]
+    picture, words = drawn(DriftLog(mismatches=found))
+    assert "Mismatches in each" in words
+    counts = np.histogram(times, _slices(times, times[0] - 0.5, times[-1] + 0.5))[0]
+    filled = counts[counts > 0][1:-1]
+    assert len(filled) > 8 and filled.max() - filled.min() <= 1 and filled.min() >= 3
+    assert 'width="100%"' in picture

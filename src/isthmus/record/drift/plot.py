@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -21,6 +22,10 @@ __all__ = ["plot"]
 WIDTH = 1120.0
 _LEFT, _RIGHT = 150.0, WIDTH - 24
 _BINS = 160
+_FEW = 64
+"""Mismatches that are drawn as they came: they have no pace yet."""
+_LEAST_GAPS, _MANY_GAPS = 4.0, 64.0
+"""Periods of a loop in a slice of time: at least, and from where on their number is no matter."""
 _MOST_LANES = 8
 _MOST_CLUSTERS = 400
 _COLOURS = ("#d9601a", "#1f7a99", "#8a4fb0", "#1b8f5c", "#c98a11")
@@ -64,8 +69,7 @@ def plot(report: DriftReport) -> str:
         *drawn,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {WIDTH:g} {bottom + 14:g}",
-        width=WIDTH,
-        height=bottom + 14,
+        width="100%",
         role="img",
         aria_label=_title(report),
     )
@@ -107,7 +111,7 @@ class _Picture:
 
     def counts(self, top: float) -> tuple[str, float]:
         """Mismatches in each slice of time, stacked by parameter."""
-        edges = np.linspace(self._x.low, self._x.high, _BINS + 1)
+        edges = _slices(self._times, self._x.low, self._x.high)
         heights = {
             name: np.histogram(self._times[self._chosen == index], edges)[0]
             for index, name in enumerate(self._names)
@@ -118,14 +122,14 @@ class _Picture:
         strongest = sorted(self._report.clusters, key=lambda each: -each.score)[:_MOST_CLUSTERS]
         drawn = [slot.stripe(each.first, each.last, "quiet") for each in strongest]
         drawn.append(slot.rows([v for v in ticks(0, most, 4) if v == int(v)]))
-        under = np.zeros(_BINS)
+        under = np.zeros(len(edges) - 1)
         for name, counts in heights.items():
             for index in np.flatnonzero(counts).tolist():
                 low, high = under[index], under[index] + counts[index]
-                drawn.append(self._bar(edges[index], edges[index + 1], y.at(low), y.at(high), name))
+                end = min(edges[index + 1], self._x.high)
+                drawn.append(self._bar(edges[index], end, y.at(low), y.at(high), name))
             under = under + counts
-        step = (edges[1] - edges[0]) if len(edges) > 1 else 0.0
-        heading = f"Mismatches in each {_span(step)}, by parameter; shaded: clusters"
+        heading = f"Mismatches in each {_span(edges[1] - edges[0])}, by parameter; shaded: clusters"
         drawn += [slot.floor(), self._clock(slot), text(24, top + 24, heading, "h")]
         drawn.append(self._legend(top + 236))
         return "".join(drawn), top + 246
@@ -221,6 +225,20 @@ def _by_parameter(found: Sequence[Mismatch]) -> tuple[list[str], NDArray[np.int6
     other = len(common)
     chosen = [index.get(m.key, other) if m.key else len(names) - 1 for m in found]
     return names, np.array(chosen)
+
+
+def _slices(times: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Edges of equal slices of time, from low to high or a little further.
+
+    Mismatches of a loop come at its pace. A slice is then a whole number of its periods, and of
+    several: else neighbours would hold now one, now none, and the picture would show its own grid.
+    """
+    width = (high - low) / _BINS
+    gap = float(np.median(np.diff(times))) if len(times) > _FEW else 0.0
+    if gap > width / _MANY_GAPS:
+        width = gap * max(_LEAST_GAPS, math.ceil(width / gap))
+    count = math.ceil((high - low) / width)
+    return np.array([low + width * index for index in range(count + 1)])
 
 
 def _clock_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
