@@ -24,6 +24,9 @@ __all__ = ["Inside", "as_measured"]
 
 Array = NDArray[Any]
 
+DIGITS = {"float16": 5, "float32": 9, "float64": 17}
+"""Of a number, as the json codec writes it."""
+
 RETURN_SHARE = 0.5
 """Of a joint's range, per second: how fast it is led back where no rate is known."""
 
@@ -44,31 +47,39 @@ class Inside:
 
     def __init__(self, contract: Contract) -> None:
         """Find the deltas that have limits."""
-        dt = contract.control_dt
+        self._dt_ns = contract.control_dt_ns
         self._fields = [
-            (field, *_declared(field, contract.limits[field.name], dt))
+            (field, *_declared(field, contract.limits[field.name]))
             for field in contract.action
             if _is_bounded(contract, field)
         ]
 
     def keep(
-        self, action: Mapping[str, Array], observation: Mapping[str, Array]
+        self,
+        action: Mapping[str, Array],
+        observation: Mapping[str, Array],
+        step_ns: int | None = None,
     ) -> Mapping[str, Array]:
         """The action, with other deltas where a target would lie outside.
 
         Args:
             action: arrays (1, *shape); not modified.
             observation: what it answers, likewise.
+            step_ns: what the step is rated over (`Gate.step_ns`); None = control_dt.
         """
         kept = dict(action)
-        for field, low, high, bounds, most in self._fields:
+        seconds = (self._dt_ns if step_ns is None else step_ns) / 1e9
+        for field, low, high, bounds, rate in self._fields:
+            most = np.where(np.isfinite(rate), rate, 0.0) * seconds
             measured = observation[field.measured_position].astype(np.float64).ravel()
             delta = action[field.name]
-            asked = delta.ravel().astype(np.float64)
+            digits = DIGITS.get(field.dtype, 17)
+            # The client adds the decimal number that is written, which is not the one in here.
+            asked = np.array([float(f"{value:.{digits}g}") for value in delta.ravel().tolist()])
             past = (measured < bounds.low) | (measured > bounds.high)
             outside = (measured + asked < low) | (measured + asked > high)
             outside &= (measured >= bounds.reject_low) & (measured <= bounds.reject_high)
-            outside &= ~past | np.isfinite(most)
+            outside &= ~past | np.isfinite(rate)
             if outside.any():
                 found = np.where(
                     outside, _back(asked, measured, bounds, np.where(past, most, np.inf)), asked
@@ -88,14 +99,14 @@ def _back(delta: Array, measured: Array, bounds: Bounds, most: Array) -> Array:
     return back
 
 
-def _declared(field: ActionField, limits: Limits, dt: float) -> tuple[Array, Array, Bounds, Array]:
-    """Per value: the limits as written and as kept, rounded inward; the most it moves in a step."""
+def _declared(field: ActionField, limits: Limits) -> tuple[Array, Array, Bounds, Array]:
+    """Per value: the limits as written and as kept, rounded inward; the most it moves in 1 s."""
     repeat = field.width // field.last
     low = np.tile(limits.low if limits.low is not None else (-np.inf,) * field.last, repeat)
     high = np.tile(limits.high if limits.high is not None else (np.inf,) * field.last, repeat)
     bounds = bounds_of(field, limits, 1)
     rate = bounds.slope if bounds.slope is not None else RETURN_SHARE * (high - low)
-    return low, high, bounds, rate * dt
+    return low, high, bounds, rate
 
 
 def _is_bounded(contract: Contract, field: ActionField) -> bool:
