@@ -56,7 +56,7 @@ class Action(Mapping[str, NDArray[Any]]):
         status: `policy`, `bridged`, `stopping`, `stopped`, `estop` or `disarmed`.
         cause: why it is not the policy's action; "" if it is.
         timing: where the time went.
-        seq: number of the question; 0 if none was asked.
+        seq: number of the question that was answered; 0 in a step without an answer.
         clipped: values cut to the contract's low or high.
         rate_limited: values cut by max_rate or max_acceleration.
         robot_hold: True if the robot must use its own hold mode: these arrays do not hold it.
@@ -70,8 +70,9 @@ class Action(Mapping[str, NDArray[Any]]):
     """
 
     __slots__ = (
-        "arrays", "cause", "clipped", "deadline_missed", "deadline_ns", "overrun", "rand_hash",
-        "rand_hash_mismatch", "rate_limited", "robot_hold", "seq", "status", "timing",
+        "_asked", "_session", "arrays", "cause", "clipped", "deadline_missed", "deadline_ns",
+        "overrun", "rand_hash", "rand_hash_mismatch", "rate_limited", "robot_hold", "seq",
+        "status", "timing",
     )  # fmt: skip
 
     def __init__(
@@ -85,8 +86,13 @@ class Action(Mapping[str, NDArray[Any]]):
         rate_limited: int,
         robot_hold: bool,
         rand_hash: str,
+        session: str = "",
+        asked: int = 0,
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; of the question, asked in this session, the number (0 if there is none).
+
+        `asked` is there without an answer too.
+        """
         self.arrays = arrays
         self.status = status
         self.cause = cause
@@ -98,6 +104,13 @@ class Action(Mapping[str, NDArray[Any]]):
         self.rand_hash = rand_hash
         self.rand_hash_mismatch = self.deadline_missed = self.overrun = False
         self.deadline_ns = 0
+        self._session = session
+        self._asked = asked
+
+    @property
+    def corr_id(self) -> str:
+        """Of this step's question in the gateway's events; "" if none was asked."""
+        return f"{self._session}-{self._asked}" if self._asked and self._session else ""
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """The command of one action field.

@@ -43,7 +43,7 @@ from ..errors import (
 from ..protocol.client import raise_peer_error
 from ..protocol.messages import NAN, Answer, ErrorAnswer, Kind, Observation, Outcome
 from ..protocol.messages import Action as ActionMessage
-from ..safety import Guard, Level
+from ..safety import Elapsed, Guard, Level
 from ..safety import Outcome as Decision
 from ..telemetry import LatencyRecorder
 from .action import STAGES, Action, Timing
@@ -113,9 +113,8 @@ class Link:
         self._unrecorded: Timing | None = None
         self._episode = Episode()
         self._missed_ns = 0
-        self._sim_time = NAN
-        self._decided_ns = 0
-        self._by_clock = channel.contract.actuator == "real"
+        self._asked = 0
+        self._elapsed = Elapsed(channel.contract.actuator)
         self._steps = self._reconnects = self._overruns = 0
         self._causes: dict[str, int] = {}
         self._warned = ""
@@ -205,7 +204,7 @@ class Link:
             received,
             answer.arrays if answer is not None else None,
             arrays,
-            self._elapsed_ns(moment, received),
+            self._elapsed.since_last(moment, received),
             cause,
         )
         self._steps += 1
@@ -258,8 +257,7 @@ class Link:
             )
         self._episode.begin(rows, seed, randomization, expected_randomization, expected_rand_hash)
         self._guard.reset(monotonic_ns(), mask=rows)
-        self._sim_time = NAN
-        self._decided_ns = 0
+        self._elapsed.forget()
 
     def rearm(self) -> None:
         """Allow motion again after a stop, where the rearm rule leaves that to the operator."""
@@ -339,6 +337,11 @@ class Link:
         return self._note
 
     @property
+    def session(self) -> str:
+        """Its name in the gateway's events; a new one if the gateway was started anew."""
+        return self._welcome.session
+
+    @property
     def policy(self) -> dict[str, Any]:
         """Name, kind and digest of the policy, as the gateway says."""
         return dict(self._welcome.policy)
@@ -399,6 +402,7 @@ class Link:
         limit: int,
     ) -> tuple[ActionMessage | None, str, int, int]:  # fmt: skip
         """The answer or None with the cause, when the question left, when the answer came."""
+        self._asked = 0
         channel = self._channel or self._reconnect(started)
         if channel is None:
             return None, "disconnected", started, started
@@ -407,6 +411,7 @@ class Link:
                 return None, "unanswered", started, started
             observation = self._observation(channel, arrays, moment, rand_hash, limit)
             posted = channel.post(observation, limit)
+            self._asked = observation.seq
             sent = channel.posted_ns
             self._record()
             if posted:
@@ -452,10 +457,13 @@ class Link:
         limit: int,
     ) -> Observation:  # fmt: skip
         protocol = channel.protocol
+        seq = protocol.seq + 1
+        # Lines are numbered by the gateway, which the link cannot know; frames have this id anyway.
+        named = protocol.codec.name == "json"
         now = monotonic_ns()
         return Observation(
             arrays,
-            protocol.seq + 1,
+            seq,
             protocol.epoch,
             moment,
             max(1, limit - now - min(self._margin.ns, (limit - now) // 2)),
@@ -463,6 +471,7 @@ class Link:
             time_ns(),
             rand_hash,
             self._episode.expected_rand_hash,
+            f"{channel.welcome.session}-{seq}" if named else "",
             reset=self._episode.untold,
         )
 
@@ -505,6 +514,7 @@ class Link:
         try:
             observation = self._observation(channel, arrays, moment, rand_hash, started)
             channel.post(observation._replace(budget_ns=0), None)
+            self._asked = observation.seq
             sent = channel.posted_ns
             self._report(channel, sent)
             answer = channel.receive(None)
@@ -529,19 +539,6 @@ class Link:
         return self._action(decision, answer, rand_hash, started, sent, received)
 
     # answering the program ----------------------------------------------------------------
-
-    def _elapsed_ns(self, moment: float, now: int) -> int | None:
-        """Time since the last command: simulation time where both moments are known.
-
-        Without it a robot's is that of the clock, and a simulator's is one control_dt (None):
-        a simulator keeps its own pace.
-        """
-        before, self._sim_time = self._sim_time, moment
-        last, self._decided_ns = self._decided_ns, now
-        elapsed = moment - before
-        if elapsed == elapsed:
-            return round(min(max(elapsed, 0.0), 3600.0) * 1e9)
-        return now - last if self._by_clock and last else None
 
     def _action(
         self,
@@ -589,6 +586,8 @@ class Link:
             decision.rate_limited,
             robot_hold,
             echoed,
+            self._welcome.session,
+            self._asked,
         )
         expected = self._episode.expected_rand_hash
         if expected and rand_hash != expected:
