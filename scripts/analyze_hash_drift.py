@@ -10,7 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from isthmus.cli.main import main  # noqa: E402
+from isthmus.cli.main import Variant, main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main(["drift", *sys.argv[1:]]))
+    variant = Variant("analyze_hash_drift.py", __doc__ or "")
+    sys.exit(main(["drift", *sys.argv[1:]], variant=variant))

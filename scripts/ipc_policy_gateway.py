@@ -13,11 +13,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from isthmus.cli.main import main  # noqa: E402
+from isthmus.cli.main import Variant, main  # noqa: E402
 
-DEFAULTS = (
-    "--host=127.0.0.1", "--port=45123", "--log-dir=logs", "--record-payloads=all", "--policy-dir=.",
-)  # fmt: skip
+FIRST_GATEWAY = Variant(
+    prog="ipc_policy_gateway.py",
+    description=__doc__ or "",
+    defaults={
+        "host": "127.0.0.1",
+        "port": 45123,
+        "log_dir": "logs",
+        "record_payloads": "all",
+        "policy_dir": ".",
+    },
+    help={
+        "host": "address to listen at on tcp; default 127.0.0.1",
+        "port": "port to listen at on tcp; default 45123",
+        "listen": "where to listen beside host and port, any number of times",
+    },
+)
 
 if __name__ == "__main__":
-    sys.exit(main(["serve", *DEFAULTS, *sys.argv[1:]]))
+    sys.exit(main(["serve", *sys.argv[1:]], variant=FIRST_GATEWAY))

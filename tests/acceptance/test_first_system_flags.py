@@ -40,13 +40,19 @@ def test_the_script_explains_its_flag(usage: str, flag: str) -> None:
 
 def test_its_defaults_are_those_of_the_first_system(usage: str) -> None:
     said = " ".join(usage.split())
-    for default in ("default 127.0.0.1", "default 45123", "default 5"):
+    for default in (
+        "default 127.0.0.1", "default 45123", "default 5", "folder; default logs", "default all",
+        "default .",
+    ):  # fmt: skip
         assert default in said
+    assert "isthmus.sock" not in said and said.startswith("usage: ipc_policy_gateway.py ")
 
 
 def test_an_unknown_flag_is_refused_in_a_line(tmp_path: Path) -> None:
     done = run_script("ipc_policy_gateway.py", "--polciy", "x.json", cwd=tmp_path)
-    assert done.returncode == 2 and "--polciy" in done.stderr
+    assert done.returncode == 2
+    assert "no option --polciy; did you mean --policy?" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_host_and_port(starter: Starter) -> None:

@@ -135,6 +135,61 @@ def test_a_slip_is_answered_with_the_nearest_command(
 
 
 @pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("serve --polciy x", "isthmus serve: there is no option --polciy; did you mean --policy? "),
+        ("serve --log-dri=x", "--log-dri; did you mean --log-dir? `isthmus serve --help` lists"),
+        ("guard check --jsno .", "isthmus guard: there is no option --jsno; did you mean --json? "),
+        ("ps --qqq", "isthmus ps: there is no option --qqq; `isthmus ps --help` lists all"),
+    ],
+)
+def test_a_slip_in_an_option_is_answered_in_a_line(
+    typed: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(typed.split())
+    printed = capsys.readouterr().err
+    assert words in printed and printed.count("\n") == 1
+
+
+def test_a_command_as_another_program(
+    command: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def configure(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--size", type=int, help="how large; default 7")
+        parser.add_argument("--way", help="which way")
+
+    command.configure = configure  # type: ignore[attr-defined]
+    command.run = lambda args: args.size  # type: ignore[attr-defined]
+    variant = cli.Variant("old.py", "As it was.", {"size": 9}, {"way": "ours"})
+    assert cli.main(["probe"], variant=variant) == 9
+    assert cli.main(["probe", "--size=3"], variant=variant) == 3
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["probe", "--help"], variant=variant)
+    told = capsys.readouterr().out
+    assert "usage: old.py " in told and "As it was." in told and " probe" not in told
+    assert "how large; default 9" in told and "ours" in told and "default 7" not in told
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_leaves_is_no_error_of_the_command(lines: int) -> None:
+    program = (
+        "import sys, types; from isthmus.cli import main as cli; "
+        "found = sys.modules['probe'] = types.ModuleType('probe', 'Say much.'); "
+        "found.configure = lambda parser: None; "
+        f"found.run = lambda args: print('much\\n' * {lines}) or 0; "
+        "cli.COMMANDS['probe'] = cli.Command('probe', ''); sys.exit(cli.main(['probe']))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
     "name",
     ["serve", "contract", "evaluate", "up", "ps", "down", "logs", "drift", "bench", "export"],
 )

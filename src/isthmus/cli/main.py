@@ -12,8 +12,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -22,10 +22,12 @@ from isthmus.errors import Error
 
 EXIT_ERROR = 2  # as argparse: the command could not be carried out as given
 EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_UNREAD = 128 + signal.SIGPIPE
 
 STATUSES = """\
 exit status, unless a command's own help says more: 0 if it was done; 2 if the command line is wrong
-or it could not be done, and one line says why; 130 after Ctrl-C."""
+or it could not be done, and one line says why; 130 after Ctrl-C; 141 if whoever read the output
+left before its end (`| head`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,33 @@ class Command:
 
     module: str
     help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A command under another program's name, with defaults of its own.
+
+    Attributes:
+        prog: the name.
+        description: what its `--help` begins with.
+        defaults: an argument's name among the parsed ones -> what holds where it is not given.
+        help: likewise -> its help, where the command's own would not be true.
+    """
+
+    prog: str
+    description: str
+    defaults: Mapping[str, str | int] = field(default_factory=dict)
+    help: Mapping[str, str] = field(default_factory=dict)
+
+    def apply(self, parser: argparse.ArgumentParser) -> None:
+        """Make a command's parser this program's."""
+        parser.prog, parser.description = self.prog, self.description
+        for action in parser._actions:
+            if action.dest in self.defaults:
+                action.default = self.defaults[action.dest]
+                told = (action.help or "").partition("; default ")[0]
+                action.help = f"{told}; default {action.default}"
+            action.help = self.help.get(action.dest, action.help)
 
 
 COMMANDS: dict[str, Command] = {
@@ -69,14 +98,16 @@ class CommandModule(Protocol):
         """Do the work; the exit status."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, variant: Variant | None = None) -> int:
     """Run one command.
 
     Args:
         argv: the arguments after the program's name; None takes those of the process.
+        variant: the command as another program.
 
     Returns:
-        The exit status: the command's own, 2 for one of our errors, 130 when interrupted.
+        The exit status: the command's own, 2 for one of our errors, 130 when interrupted, 141
+        when nobody reads its output any more.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _make_streams_usable()
@@ -84,8 +115,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as __main__ leaves it
             signal.signal(signal.SIGINT, signal.default_int_handler)
         name = _command_name(arguments)
-        args = command_parser(name).parse_args(arguments[1:])
-        return _load(COMMANDS[name]).run(args)
+        parser = command_parser(name)
+        if variant is not None:
+            variant.apply(parser)
+        status = _load(COMMANDS[name]).run(_parsed(parser, arguments[1:]))
+        sys.stdout.flush()
+        return status
     except Error as error:
         print(f"isthmus: {str(error) or type(error).__name__}", file=sys.stderr)
         return EXIT_ERROR
@@ -104,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has left; Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
+        return EXIT_UNREAD
 
 
 def _make_streams_usable() -> None:
@@ -147,6 +182,31 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     )
     module.configure(parser)
     return parser
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """What the command is told; an option that it does not have is answered with the nearest."""
+    args, unknown = parser.parse_known_args(arguments)
+    wrong = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
+    if wrong:
+        import difflib
+
+        near = difflib.get_close_matches(wrong, sorted(set(_options(parser))), 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        listed = f"`{parser.prog} --help` lists all"
+        parser.exit(EXIT_ERROR, f"{parser.prog}: there is no option {wrong}; {meant}{listed}\n")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every option of a command and of its actions."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from _options(child)
 
 
 def _command_name(arguments: Sequence[str]) -> str:

@@ -123,7 +123,8 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
     ),
     "limits": (
         _number(
-            "--deadline-ms", "MS", "budget of clients that name none; default 0.8 x control_dt",
+            "--deadline-ms", "MS", "budget of clients that name none; default 0, which is "
+            "0.8 x control_dt",
             high=LONGEST_MS, default=0.0,
             meaning="The answer has left by then: the last tenth of it, 2 ms at most, is kept for "
             "sending the fallback where the policy has not answered.",
@@ -251,8 +252,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="*",
         metavar="MODEL",
-        help="a model file with its manifest, a .zip, .pt or .onnx without one (exported on the "
-        "way), constant[:VALUE], pkg.mod:factory, or the URL of another gateway",
+        help="an .onnx or .npz with its manifest beside it, a .zip, .pt, .pth or .onnx without one "
+        "(exported on the way), a dummy's .json, constant[:VALUE], pkg.mod:factory, or the URL of "
+        "another gateway",
     )
     for heading, flags in GROUPS.items():
         group = parser.add_argument_group(heading) if heading else parser

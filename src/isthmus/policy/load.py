@@ -81,8 +81,9 @@ def load(
     if loader is None:
         raise PolicyLoadError(
             f"{text!r} is no policy this isthmus can load; use MODEL.onnx or MODEL.npz with its "
-            "manifest beside it, a dummy's .json, constant[:VALUE], pkg.mod:factory, or the URL of "
-            "a gateway"
+            "manifest beside it, a .zip, .pt, .pth or .onnx without one (`isthmus serve` exports "
+            "it on the way, `isthmus export` once and for all), a dummy's .json, constant[:VALUE], "
+            "pkg.mod:factory, or the URL of a gateway"
         )
     policy = loader(request)
     if contract is not None:
