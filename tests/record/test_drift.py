@@ -184,6 +184,34 @@ def test_a_torn_line_is_an_error(line: bytes) -> None:
         parse(line)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"ts": -1e300, "expected": "a", "actual": "b"},
+        {"ts": 1e12, "expected": "a", "actual": "b"},
+        {"ts": 1, "expected": "a", "actual": "a"},
+    ],
+)
+def test_a_line_that_can_be_no_mismatch_is_given_back(line: dict[str, Any]) -> None:
+    assert isinstance(parse(json.dumps(line).encode()), dict)
+
+
+def test_large_whole_numbers_differ_by_what_they_differ() -> None:
+    line = {"ts": 1, "expected": "a", "actual": "b", "session": "s", "key": "n"}
+    values = {"expected_value": 2**53, "actual_value": 2**53 + 1}
+    found = parse(json.dumps({**line, **values}).encode())
+    assert isinstance(found, Mismatch) and found.offset == 1.0
+    words = "\n".join(describe(analyse(DriftLog([Path("x")], [found]), cluster_gap=1)))
+    assert "off by +1, at most 1.11e-14 % of" in words
+
+
+def test_long_names_and_values_are_cut() -> None:
+    found = Mismatch(1.0, "a", "b", "s" * 5000, "k" * 100_000, "v" * 5000, ["w"] * 5000)
+    lines = list(describe(analyse(DriftLog([Path("x")], [found]), cluster_gap=1)))
+    assert max(map(len, lines)) < 1000
+    assert any(f"{'k' * 120}... (100000 characters)" in line for line in lines)
+
+
 def test_values_of_a_foreign_kind_do_not_count_as_known() -> None:
     line = {"ts": 1, "expected": "a", "actual": "b", "session": 3, "key": [], "obs_seq": "x"}
     found = parse(json.dumps({**line, "sim_time": "late"}).encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.errors import RecordError
-from isthmus.record.drift import read_log
+from isthmus.record.drift import analyse, read_log
 from isthmus.record.drift.log import MAX_LINE, NAME
 
 from .drifting import events, old_events, text, write
@@ -95,3 +95,27 @@ def test_a_log_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / f"{NAME}.1").mkdir()
     with pytest.raises(RecordError, match="not read to its end: .*Is a directory"):
         read_log(tmp_path / NAME)
+
+
+def test_a_clock_that_was_set_back_moves_nothing(tmp_path: Path) -> None:
+    """Four mismatches a second apart, of two lives; after the second one the clock is set back."""
+    lines = [
+        {
+            "seq": number, "boot": boot, "ts": 1e9 + at - (3600 if at > 1 else 0),
+            "mono_ns": at * 10**9, "corr_id": f"c{at}", "expected": "a", "actual": "b",
+            "session": "s", "obs_seq": at, "key": "mass", "expected_value": 1, "actual_value": 2,
+        }
+        for at, (boot, number) in enumerate([("x", 3), ("x", 4), ("x", 5), ("y", 0)])
+    ]  # fmt: skip
+    log = read_log(write(tmp_path / NAME, lines))
+    assert [mismatch.corr_id for mismatch in log.mismatches] == ["c0", "c1", "c2", "c3"]
+    assert [mismatch.ts for mismatch in log.mismatches] == [1e9, 1e9 + 1, 1e9 + 2, 1e9 + 3]
+    assert [note[:34] for note in log.notes] == ["the clock was set by -3600 s after"] * 2
+    (parameter,) = analyse(log, cluster_gap=30).parameters
+    assert (parameter.first, parameter.first_seq, parameter.last) == (1e9, 0, 1e9 + 3)
+
+
+def test_lines_without_a_number_go_by_their_times(tmp_path: Path) -> None:
+    lines = [{"ts": ts, "expected": "a", "actual": "b"} for ts in (5, 3, 4)]
+    log = read_log(write(tmp_path / NAME, lines))
+    assert ([mismatch.ts for mismatch in log.mismatches], log.notes) == ([3, 4, 5], [])

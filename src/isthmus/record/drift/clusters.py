@@ -65,7 +65,7 @@ def _cluster(group: Sequence[Mismatch], gap: float) -> Cluster:
     times = [mismatch.ts for mismatch in group]
     gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
     middle = median(gaps) if gaps else None
-    score = 0.0 if middle is None else len(group) * (1 - middle / gap)
+    score = 0.0 if middle is None else len(group) * (1 - max(middle, 0.0) / gap)
     counts: dict[str, int] = {}
     for mismatch in group:
         counts[mismatch.session] = counts.get(mismatch.session, 0) + 1

@@ -11,6 +11,7 @@ from .report import DriftReport, utc
 __all__ = ["describe", "finding", "off", "safe", "short"]
 
 _SHOWN = 14  # characters of a hash
+_LONG = 120  # characters of a name or a value
 _UNKNOWN = "no parameter known: the gateway had the hashes, and not both samples"
 
 
@@ -66,7 +67,9 @@ def _totals(report: DriftReport) -> Iterator[str]:
 
 def finding(parameter: Parameter) -> str:
     """What is known of one parameter in one session, as a sentence."""
-    where = f"session {safe(parameter.session)}" if parameter.session else "an unnamed session"
+    where = (
+        f"session {_cut(safe(parameter.session))}" if parameter.session else "an unnamed session"
+    )
     since = f"since {utc(parameter.first)}"
     if parameter.first_seq is not None:
         since += f" (observation {parameter.first_seq})"
@@ -75,7 +78,7 @@ def finding(parameter: Parameter) -> str:
         return f"{where} {since}: {times}, {_UNKNOWN}"
     values = f"expected {_value(parameter.expected_value)}, was {_value(parameter.actual_value)}"
     offsets = f"; {off(parameter.offsets)}" if parameter.offsets is not None else ""
-    return f"{safe(parameter.key)} in {where} {since}: {times}, first {values}{offsets}"
+    return f"{_cut(safe(parameter.key))} in {where} {since}: {times}, first {values}{offsets}"
 
 
 def off(offsets: Offsets) -> str:
@@ -97,7 +100,7 @@ def _clusters(report: DriftReport, top: int) -> Iterator[str]:
     yield f"  {'begins':<27} {'size':>7} {'duration':>12} {'median gap':>12} {'score':>9}  sessions"
     for each in strongest:
         gap = "-" if each.median_gap is None else f"{each.median_gap:.3f} s"
-        names = ", ".join(safe(name) or "unnamed" for name in each.sessions[:3])
+        names = ", ".join(_cut(safe(name)) or "unnamed" for name in each.sessions[:3])
         names += f" and {len(each.sessions) - 3} more" if each.sessions[3:] else ""
         yield (
             f"  {utc(each.first):<27} {each.size:>7} {_seconds(each.duration):>12} {gap:>12} "
@@ -124,7 +127,12 @@ def safe(words: str) -> str:
 
 
 def _value(value: object) -> str:
-    return f"{value!r}" if value is not None else "none"
+    return _cut(repr(value)) if value is not None else "none"
+
+
+def _cut(words: str) -> str:
+    """The beginning of what is too long for a line."""
+    return words if len(words) <= _LONG else f"{words[:_LONG]}... ({len(words)} characters)"
 
 
 def _seconds(seconds: float) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from ...errors import RecordError
 from .mismatch import Mismatch, parse
+from .ordering import ordered
 
 __all__ = ["MAX_LINE", "NAME", "DriftLog", "find_log", "read_log"]
 
@@ -36,13 +37,13 @@ class DriftLog:
 
     Attributes:
         files: those that were read, oldest first.
-        mismatches: in the order of their times.
+        mismatches: in their order, see `ordering`.
         lines: that were not empty.
         unreadable: torn lines, and what is no JSON.
         own: what the log says of itself: opened, closed, torn.
         foreign: JSON that is neither.
         lost: mismatches that the writer says it had to drop.
-        notes: files that could not be read to their end, and why.
+        notes: files that could not be read to their end, and why; clocks that were set.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -99,7 +100,8 @@ def read_log(path: Path | str) -> DriftLog:
             log.notes.append(f"{file}: not read to its end: {exc}")
     if not log.files:
         raise RecordError("; ".join(log.notes))
-    log.mismatches.sort(key=lambda mismatch: mismatch.ts)  # stable: equal times as written
+    log.mismatches, notes = ordered(log.mismatches)
+    log.notes += notes
     return log
 
 

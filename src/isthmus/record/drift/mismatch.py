@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from ...strictjson import loads
 
 __all__ = ["Mismatch", "parse"]
+
+_LATEST = 253_402_300_800.0  # s since 1970: the end of the last year with four digits
 
 
 class Mismatch(NamedTuple):
     """One observation whose randomization was not the expected one.
 
     Attributes:
-        ts: when, s since 1970, by the clock of whoever wrote it.
+        ts: when, s since 1970, by the clock of whoever wrote it, before year 10000.
         expected: the hash that should be in force.
         actual: the one that was; "" if the simulator said none.
         session: "" if the line names none.
@@ -29,6 +31,9 @@ class Mismatch(NamedTuple):
         seq: number of the observation in its session; None if unknown.
         sim_time: s; None if unknown.
         corr_id: "" if the line has none.
+        boot: token of the writer's life; "" if the line has none.
+        number: of the line in that life; -1 if it has none.
+        mono_ns: when, by a clock that nobody sets; None if unknown.
     """
 
     ts: float
@@ -41,6 +46,9 @@ class Mismatch(NamedTuple):
     seq: int | None = None
     sim_time: float | None = None
     corr_id: str = ""
+    boot: str = ""
+    number: int = -1
+    mono_ns: int | None = None
 
     @property
     def offset(self) -> float | None:
@@ -48,7 +56,10 @@ class Mismatch(NamedTuple):
         expected, actual = self.expected_value, self.actual_value
         if not (_is_number(expected) and _is_number(actual)):
             return None
-        offset = float(actual) - float(expected)
+        try:
+            offset = float(actual - expected)  # of whole numbers exact, however large
+        except OverflowError:
+            return None
         return offset if math.isfinite(offset) else None
 
 
@@ -68,6 +79,8 @@ def parse(line: bytes) -> Mismatch | dict[str, Any]:
     expected, actual = found.get("expected"), found.get("actual")
     if not (_is_number(ts) and isinstance(expected, str) and isinstance(actual, (str, type(None)))):
         return found
+    if not 0 <= ts < _LATEST or expected == actual:
+        return found
     seq = found.get("obs_seq")
     sim_time = found.get("sim_time")
     return Mismatch(
@@ -82,7 +95,17 @@ def parse(line: bytes) -> Mismatch | dict[str, Any]:
         seq if isinstance(seq, int) else None,
         float(sim_time) if _is_number(sim_time) else None,
         str(found.get("corr_id") or ""),
+        _word(found.get("boot")),
+        _count(found.get("seq"), -1),
+        _count(found.get("mono_ns"), None),
     )
+
+
+_Absent = TypeVar("_Absent", int, None)
+
+
+def _count(value: Any, absent: _Absent) -> int | _Absent:
+    return value if isinstance(value, int) and not isinstance(value, bool) else absent
 
 
 def _word(value: Any) -> str:
