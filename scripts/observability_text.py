@@ -165,9 +165,9 @@ on this host; run `isthmus bench` once, so that it has something to say.
 Where the policy has not answered in time, the answer has `deadline_miss: true` and does not wait
 for it: it leaves by the deadline. Of `--deadline-ms` the last tenth, 2 ms at most, is kept back for
 that; `budget_ms` of an event is what was left for the policy. A link then applies its fallback; a
-plain client is sent the fallback's numbers. When the policy does end, `late_inference` says how long it took in truth, and
-stage `policy` counts it to its end: the alert, the advice and the first system's latencies look at
-that one, for `total` ends at the deadline.
+plain client is sent the fallback's numbers. When the policy does end, `late_inference` says how
+long it took in truth, and stage `policy` counts it to its end: the alert, the advice and the first
+system's latencies look at that one, for `total` ends at the deadline.
 
 An action that was in time may be replaced too: by a limit, for want of a pose, or while a client is
 degraded. The answer's `cause` says why, `action_replaced` tells of it, and

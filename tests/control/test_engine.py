@@ -105,7 +105,7 @@ def test_the_page_of_metrics_says_what_happened() -> None:
         assert found["isthmus_rand_hash_mismatches_total",] == 1
         assert found["isthmus_error_answers_total",] == 1
         assert found["isthmus_deadline_miss_ratio",] == 0
-        for stage in ("receive", "validate", "queue", "infer", "gate", "send", "total"):
+        for stage in ("receive", "validate", "queue", "infer", "gate", "send", "total", "policy"):
             assert found["isthmus_stage_duration_seconds_count", stage] == 2
             assert found["isthmus_stage_duration_seconds_bucket", "+Inf", stage] == 2
     until(lambda: not served.engine.sessions, "everyone has left")

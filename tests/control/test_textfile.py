@@ -103,7 +103,7 @@ def test_counters_are_typed_as_such_and_named_as_ever(tmp_path: Path) -> None:
 
 
 def test_it_is_the_whole_time_in_the_gateway(tmp_path: Path) -> None:
-    stages = {"total": histogram(9_000_000), "infer": histogram(5_000_000)}
+    stages = {"policy": histogram(9_000_000), "infer": histogram(5_000_000)}
     found = values(written(tmp_path / "a.prom", busy(stages=stages)))
     assert found["gateway_policy_latency_ms_max"] == 9
 

@@ -276,7 +276,7 @@ def test_a_slow_policy_raises_warn_then_crit_and_is_forgotten(stack: Stack) -> N
     prometheus = stack.prometheus
     warn, crit = {"IsthmusLatencyP95Warn"}, {"IsthmusLatencyP95Crit"}
     watched = warn | crit | {"IsthmusGatewayWarn", "IsthmusGatewayCrit"}
-    p95 = 'isthmus:stage_duration_seconds:p95_1m{stage="total"}'
+    p95 = 'isthmus:stage_duration_seconds:p95_1m{stage="policy"}'
     until(lambda: prometheus.value(p95) < 0.06, "p95 is known", every=EVERY)
     assert not prometheus.firing() & watched
     assert stack.own_alert("latency_p95")["severity"] == 0

@@ -75,15 +75,23 @@ def step(
     missed: bool = False,
     inferred: bool = True,
     error: str = "",
+    outcome: Outcome | None = None,
+    cause: str = "",
     seq: int = 1,
     at_ns: int = 0,
+    slower: int = 1,
     **observation: Any,
 ) -> None:
-    """One step that took `INSTANTS`, in a pass of its own; `at_ns` is when the engine woke."""
-    woke, taken, checked, started, ended, ready, sent = (at_ns + each for each in INSTANTS)
+    """One step that took `INSTANTS`, or so many times that, in a pass of its own.
+
+    `at_ns` is when the engine woke.
+    """
+    instants_ns = (at_ns + slower * each for each in INSTANTS)
+    woke, taken, checked, started, ended, ready, sent = instants_ns
     job = Job(of, Observation({}, seq, **observation), woke, taken, checked, at_ns + 20_000, seq)
     job.ready_ns, job.missed = ready, missed
-    answer: Answer = Action({}, outcome=Outcome.MISS if missed else Outcome.POLICY)
+    found = outcome or (Outcome.MISS if missed else Outcome.POLICY)
+    answer: Answer = Action({}, outcome=found, cause=cause)
     if error:
         answer = ErrorAnswer(error)
     else:

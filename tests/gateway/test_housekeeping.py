@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +51,21 @@ def test_a_round_makes_every_report_from_one_snapshot(ledger: Ledger) -> None:
     found = keeper.flush()
     assert [report.made for report in reports] == [[found], [found]]
     assert (keeper.rounds, keeper.failures) == (1, 0)
+
+
+def test_an_alert_is_logged_as_gravely_as_it_is(
+    ledger: Ledger, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule = replace(ALERTS["empty_joint_states"], warn=1, crit=2, cooldown_s=0)
+    keeper = Housekeeper(ledger, alerts=Alerts([rule]), now_ns=clock)
+    robot = session("other", plain=True)
+    ledger.opened(robot)
+    with caplog.at_level(logging.INFO, "isthmus.gateway"):
+        for run in (1, 2, 3, 0):
+            ledger.empty_joint_state(robot, run)
+            ledger.end_pass(())
+            keeper.flush()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "CRITICAL", "INFO"]
 
 
 def test_a_report_that_fails_keeps_no_other_from_being_made(ledger: Ledger) -> None:
@@ -152,6 +169,19 @@ def test_advice_is_given_after_three_rounds_over_the_threshold(
     (event,) = events.of("transport_escalate")
     assert event["phase"] == "advisory"
     assert event["stage"] == "send"  # 6 of the 21 microseconds
+
+
+def test_only_intervals_count_for_the_advice(clock: Clock, ledger: Ledger) -> None:
+    advisor = Advisor(threshold_ms=0.001)
+    keeper = Housekeeper(ledger, events=(events := Events()), advisor=advisor)
+    robot = session("other")
+    ledger.opened(robot)
+    for _ in range(5):
+        step(ledger, robot, at_ns=clock.now_ns)
+        keeper.flush(advise=False)  # somebody asked for the reports
+    keeper.flush()
+    keeper.close()
+    assert (advisor.over, events.of("transport_escalate")) == (1, [])
 
 
 def test_without_alerts_there_is_nothing_to_report(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +15,11 @@ from isthmus.gateway.answers import Answers
 from isthmus.gateway.counters import Counters
 from isthmus.gateway.housekeeping import Housekeeper
 from isthmus.gateway.ledger import Ledger
+from isthmus.policy.constant import ConstantPolicy
 from isthmus.protocol.messages import Observation
 from isthmus.telemetry import Snapshot
 
-from ..support.contracts import POSITION, pair
+from ..support.contracts import DELTA, POSITION, pair
 from ..support.gateways import Served, serving
 from ..support.peers import RawPeer
 from ..support.policies import Arrays, Scripted, half, policy
@@ -258,6 +260,10 @@ def test_a_slow_policy_misses_every_deadline_and_says_how_slow_it_is() -> None:
     assert [answer["data"]["speed"] for answer in answers] == [[0, 0]] * 8
     missed = [event["corr_id"] for event in events if event.get("type") == "deadline_miss"]
     assert missed == [f"n{number}" for number in range(8)]
+    assert {answer["data"]["cause"] for answer in answers} <= {"deadline", "stopped"}
+    found = ledger.snapshot()
+    assert found.outcomes["miss"] == 8 and found.outcomes["fallback"] == 0
+    assert found.stages["policy"].min >= 30_000_000  # far above the deadline
     late = next(event for event in events if event.get("type") == "late_inference")
     assert late["corr_id"] == "n0" and late["infer_ms"] >= 30
 
@@ -277,7 +283,39 @@ def test_what_was_in_time_and_not_let_through_is_no_miss() -> None:
         assert data["speed"] == [0, 0]
         assert data["deadline_miss"] is False
         assert data["joint_limit_clipped"] is True
+        assert data["cause"] == "out_of_range"
     assert served.engine.counters.deadline_miss == 0
+
+
+def test_an_action_replaced_for_want_of_a_pose_says_so_everywhere() -> None:
+    delta = replace(DELTA, reference="measured", fallback="zero")
+    contract = pair(delta, limit=Limits(low=(-1, -1), high=(1, 1)))
+    events: list[dict[str, Any]] = []
+    ledger = Ledger(SimpleNamespace(emit=lambda event: events.append(dict(event))))
+    settings = Settings(joints=2)
+    still = ConstantPolicy(contract, 0.01)
+    with serving(still, settings=settings, ledger=ledger) as served, RawPeer(served.tcp) as peer:
+        for _ in range(5):
+            data = peer.ask(obs(9.0, 9.0))["data"]
+            assert (data["cause"], data["deadline_miss"]) == ("no_pose", False)
+        until(lambda: ledger.snapshot().counters["actions_replaced"] == 5)
+        assert "cause" not in peer.ask(obs(0.0, 0.0))["data"]
+    told = [event for event in events if event.get("type") == "action_replaced"]
+    assert [(each["cause"], each["consecutive"]) for each in told] == [
+        ("no_pose", 1), ("no_pose", 2), ("no_pose", 4),
+    ]  # fmt: skip
+    assert all(each["corr_id"] and each["severity"] == 1 for each in told)
+
+
+def test_only_the_policys_own_actions_are_counted_as_answered() -> None:
+    contract = pair(limit=Limits(low=(-1, -1), high=(1, 1)))
+    with serving(policy(half, contract)) as served, RawPeer(served.tcp) as peer:
+        for q in (0.5, 100.0, 100.0, 0.5):  # half of 100 is far outside: the fallback is sent
+            peer.ask(obs(q, 0.0))
+        until(lambda: sum(served.engine.ledger.snapshot().outcomes.values()) == 4)
+        found = served.engine.ledger.snapshot()
+    assert found.outcomes["fallback"] == 2
+    assert found.counters["answered"] == found.outcomes["policy"] == 2
 
 
 def test_the_times_and_facts_of_an_answer(served: Served) -> None:
@@ -289,7 +327,7 @@ def test_the_times_and_facts_of_an_answer(served: Served) -> None:
     assert data["policy_latency_ms"] >= sum(data["profiling"].values()) - 1e-3
     absent = (
         "rand_hash", "rand_hash_mismatch", "expected_rand_hash", "joint_limit_clipped",
-        "clipped_joint_indices", "action_scale_hint",
+        "clipped_joint_indices", "action_scale_hint", "cause",
     )  # fmt: skip
     assert not set(absent) & set(data)
 

@@ -11,9 +11,11 @@ import pytest
 from isthmus.gateway import ledger as module
 from isthmus.gateway.counters import Counters
 from isthmus.gateway.ledger import Ledger
+from isthmus.gateway.metrics_file import to_dict
 from isthmus.gateway.session import Job
-from isthmus.protocol.messages import Observation
-from isthmus.telemetry import COUNTERS, GATEWAY_STAGES, LogHistogram, PolicyState
+from isthmus.gateway.telling import LOST
+from isthmus.protocol.messages import Observation, Outcome
+from isthmus.telemetry import COUNTERS, GATEWAY_STAGES, Alerts, LogHistogram, PolicyState
 from isthmus.telemetry.linkreport import LinkReport
 
 from ..support.waiting import LAST_RESORT
@@ -48,7 +50,7 @@ def test_every_stage_of_a_step() -> None:
     ledger.opened(robot)
     step(ledger, robot, at_ns=clock.now_ns)
     found = ledger.snapshot()
-    expected = dict(zip(GATEWAY_STAGES, (1, 2, 3, 4, 5, 6, 21), strict=True))
+    expected = dict(zip(GATEWAY_STAGES, (1, 2, 3, 4, 5, 6, 21, 21), strict=True))
     for stage, micros in expected.items():
         histogram = found.stages[stage]
         assert (histogram.count, histogram.min, histogram.max) == (1, micros * 1000, micros * 1000)
@@ -56,7 +58,7 @@ def test_every_stage_of_a_step() -> None:
         assert found.lately[stage]["count"] == 1
     assert found.outcomes == {"policy": 1, "miss": 0, "fallback": 0, "error": 0}
     assert found.readings["latency_p95_ms"] == 0.021
-    assert found.readings["deadline_miss_rate"] == 0.0
+    assert found.readings["deadline_miss_rate"] is None  # one step says nothing of a rate
 
 
 def test_an_inference_that_nobody_waited_for_has_no_span_until_it_ends() -> None:
@@ -67,6 +69,7 @@ def test_an_inference_that_nobody_waited_for_has_no_span_until_it_ends() -> None
     counts = {stage: h.count for stage, h in ledger.snapshot().stages.items()}
     assert counts == {
         "receive": 1, "validate": 1, "queue": 0, "infer": 0, "gate": 0, "send": 1, "total": 1,
+        "policy": 0,
     }  # fmt: skip
     job = Job(robot, Observation({}, 1), 0, 1_000, 3_000, 20_000, 1, missed=True)
     ledger.late(job, 6_000, 5_006_000)
@@ -93,6 +96,69 @@ def test_a_miss_after_its_inference_tells_how_long_that_took() -> None:
     assert ledger.snapshot().stages["infer"].count == 1
 
 
+def test_latency_is_what_the_policy_took_in_truth_and_not_what_its_misses_took() -> None:
+    clock = Clock()
+    ledger = Ledger(now_ns=clock)
+    robot = session()
+    ledger.opened(robot)
+    for seq in range(1, 11):
+        step(ledger, robot, seq=seq, missed=True, inferred=False, at_ns=clock.now_ns)
+        assert ledger.snapshot().readings["latency_p95_ms"] in (0.021, 50.0)
+        job = Job(robot, Observation({}, seq), clock.now_ns, 0, 0, 20_000, seq, missed=True)
+        ledger.late(job, clock.now_ns, clock.now_ns + 50_000_000)
+        ledger.end_pass(())
+    found = ledger.snapshot()
+    assert found.readings["latency_p95_ms"] == 50.0
+    assert found.recent["total"]["p95"] == 21_000
+    assert to_dict(found)["recent_latency_ms"]["p95"] == 50.0
+    assert to_dict(found)["policy_latency_ms"]["min"] == 50.0
+    clock.now_ns += 120 * SECOND
+    step(ledger, robot, missed=True, inferred=False, at_ns=clock.now_ns)  # and now it hangs
+    assert ledger.snapshot().readings["latency_p95_ms"] == 0.021
+
+
+def test_a_miss_is_a_miss_also_where_its_fallback_was_sent() -> None:
+    ledger = Ledger(events := Events())
+    client = session(plain=True)
+    ledger.opened(client)
+    step(ledger, client, missed=True, outcome=Outcome.MISS_FALLBACK, cause="deadline")
+    found = ledger.snapshot()
+    assert found.outcomes == {"policy": 0, "miss": 1, "fallback": 0, "error": 0}
+    assert found.counters["actions_replaced"] == 0
+    assert events.of("action_replaced") == []
+
+
+def test_actions_that_are_replaced_are_all_counted_and_told_of_now_and_then() -> None:
+    ledger = Ledger(events := Events())
+    client = session(plain=True)
+    ledger.opened(client)
+    for seq in range(1, 10):
+        step(ledger, client, seq=seq, outcome=Outcome.FALLBACK, cause="no_pose")
+    step(ledger, client, seq=10)
+    step(ledger, client, seq=11, outcome=Outcome.FALLBACK, cause="out_of_range")
+    found = ledger.snapshot()
+    assert found.counters["actions_replaced"] == found.outcomes["fallback"] == 10
+    told = [(each["consecutive"], each["cause"]) for each in events.of("action_replaced")]
+    assert told == [(n, "no_pose") for n in (1, 2, 4, 8)] + [(1, "out_of_range")]
+    assert events.of("action_replaced")[0]["corr_id"] == "robot-1"
+
+
+def test_errors_are_all_counted_and_told_of_now_and_then() -> None:
+    ledger = Ledger(events := Events())
+    client = session(plain=True)
+    ledger.opened(client)
+    for _ in range(9):
+        ledger.erred(client, "schema_violation", "no q")
+    ledger.erred(client, "bad_json", "no JSON")
+    step(ledger, client)
+    ledger.erred(client, "schema_violation", "no q")
+    ledger.end_pass(())
+    told = [(each["code"], each["consecutive"]) for each in events.of("error_answer")]
+    assert told[:4] == [("schema_violation", n) for n in (1, 2, 4, 8)]
+    assert told[4:] == [("bad_json", 1), ("schema_violation", 1)]
+    assert ledger.snapshot().error_codes == {"schema_violation": 10, "bad_json": 1}
+
+
 def test_an_error_is_an_outcome_and_no_deadline() -> None:
     ledger = Ledger(events := Events())
     robot = session()
@@ -112,12 +178,13 @@ def test_what_was_long_ago_is_nothing_to_judge() -> None:
     ledger = Ledger(now_ns=clock, lately_s=60.0)
     robot = session()
     ledger.opened(robot)
-    step(ledger, robot, missed=True, at_ns=clock.now_ns)
+    for _ in range(20):
+        step(ledger, robot, missed=True, at_ns=clock.now_ns)
     assert ledger.snapshot().readings["deadline_miss_rate"] == 1.0
     clock.now_ns += 120 * SECOND
     found = ledger.snapshot()
     assert found.lately["total"]["count"] == 0
-    assert found.recent["total"]["count"] == 1
+    assert found.recent["total"]["count"] == 20
     assert found.readings["latency_p95_ms"] is found.readings["deadline_miss_rate"] is None
 
 
@@ -129,15 +196,15 @@ def test_a_slow_session_does_not_mark_another() -> None:
     slow, quick = session("slow"), session("quick")
     ledger.opened(slow)
     ledger.opened(quick)
-    for seq in range(1, 9):
+    for seq in range(1, 11):
         step(ledger, slow, missed=True, seq=seq)
         step(ledger, quick, seq=seq)
     states = {state.name: state for state in ledger.snapshot().sessions}
     assert states["slow"].counters == {
-        "steps": 8, "misses": 8, "consecutive": 8, "escalations": 1,
+        "steps": 10, "misses": 10, "consecutive": 10, "escalations": 1,
     }  # fmt: skip
     assert states["quick"].counters == {
-        "steps": 8, "misses": 0, "consecutive": 0, "escalations": 0,
+        "steps": 10, "misses": 0, "consecutive": 0, "escalations": 0,
     }  # fmt: skip
     assert (states["slow"].miss_rate, states["quick"].miss_rate) == (1.0, 0.0)
     assert ledger.snapshot().readings["deadline_miss_rate"] == 0.5
@@ -197,6 +264,8 @@ def test_a_session_comes_moves_and_goes() -> None:
     ledger.end_pass(())
     assert ledger.snapshot().sessions == ()
     assert events.of("session_opened")[0]["transport"] == "unix"
+    (moved,) = events.of("session_moved")
+    assert (moved["before"], moved["transport"]) == ("unix", "shm")
     (closed,) = events.of("session_closed")
     assert (closed["steps"], closed["misses"]) == (2, 1)
     assert closed["reason"] == "it said goodbye"
@@ -245,6 +314,20 @@ def test_empty_joint_states_are_counted_until_a_good_step() -> None:
     assert found.counters["empty_joint_state"] == 5
 
 
+def test_a_client_that_is_well_does_not_hide_one_that_is_empty() -> None:
+    ledger = Ledger(events := Events())
+    robot, other = session(plain=True), session("other", plain=True)
+    ledger.opened(robot)
+    ledger.opened(other)
+    for _ in range(4):
+        ledger.empty_joint_state(robot, 1)  # its run among all clients never gets further
+        ledger.empty_joint_state(other, 0)
+        step(ledger, other)
+    assert ledger.snapshot().readings["empty_joint_states"] == 4
+    assert [event["consecutive"] for event in events.of("empty_joint_state")] == [2, 4]
+    assert {event["session"] for event in events.of("empty_joint_state")} == {"robot"}
+
+
 def test_a_joint_specification_that_does_not_fit_is_told_when_it_is_due() -> None:
     ledger = Ledger(events := Events())
     robot = session()
@@ -278,6 +361,42 @@ def test_what_links_say_is_added_up_and_what_cannot_be_true_is_left_out() -> Non
     assert (found.round_trip.count, found.round_trip.total) == (4, 6_000)
     assert found.levels_s == pytest.approx({"normal": 1.8, "other": 0.2})
     assert found.sessions[0].link["levels_s"] == {"normal": 0.9, "made up": 0.1}
+
+
+def test_a_link_that_is_lost_and_comes_back_is_told_of_as_what_it_is() -> None:
+    ledger = Ledger(events := Events())
+    link, client = session(), session("client", plain=True)
+    for each in (link, client):
+        ledger.opened(each)
+        ledger.closed(each, LOST)
+        ledger.end_pass(())
+    ledger.opened(link, resumed=True)
+    ledger.closed(link, "it said goodbye")
+    ledger.end_pass(())
+    closed = {
+        (each["session"], each["reason"]): each["severity"] for each in events.of("session_closed")
+    }
+    assert closed == {("robot", LOST): 1, ("client", LOST): 0, ("robot", "it said goodbye"): 0}
+    opened = [(each["session"], each["severity"]) for each in events.of("session_opened")]
+    assert opened == [("robot", 0), ("client", 0), ("robot", 1)]
+
+
+def test_a_link_that_did_without_its_policy_is_told_of_now_and_then() -> None:
+    ledger = Ledger(events := Events())
+    robot = session()
+    ledger.opened(robot)
+    well = LinkReport(interval_s=1.0, levels_s={"normal": 0.8, "disarmed": 0.2}).to_dict()
+    levels = {"normal": 0.5, "bridge": 0.1, "stopped": 0.4}
+    ill = LinkReport(interval_s=1.0, misses=3, causes={"deadline": 3}, levels_s=levels).to_dict()
+    for report in (well, ill, ill, ill, ill, ill, well, ill):
+        ledger.told(robot, report)
+    ledger.end_pass(())
+    ledger.fold()
+    told = events.of("link_without_policy")
+    assert [each["consecutive"] for each in told] == [1, 2, 4, 1]
+    assert (told[0]["misses"], told[0]["causes"]) == (3, {"deadline": 3})
+    assert told[0]["levels_s"] == {"bridge": 0.1, "stopped": 0.4}
+    assert (told[0]["severity"], told[0]["session"]) == (1, "robot")
 
 
 # randomization ------------------------------------------------------------------------------
@@ -437,7 +556,7 @@ def test_passes_in_which_nothing_happens_take_nothing_of_their_neighbours() -> N
         ledger.end_pass(())
     found = ledger.snapshot()
     assert found.stages["total"].count == found.outcomes["policy"] == 5
-    assert len(events.of("rand_hash_mismatch")) == 5
+    assert [event["consecutive"] for event in events.of("rand_hash_mismatch")] == [1, 2, 4]
 
 
 def test_a_note_that_cannot_be_entered_takes_nothing_else_with_it(
@@ -551,10 +670,62 @@ def test_a_link_never_takes_up_what_another_left() -> None:
     assert events.of("deadline_escalation") == []
 
 
+def test_empty_states_are_counted_across_the_connections_of_one_client() -> None:
+    clock = Clock()
+    ledger = Ledger(events := Events(), now_ns=clock)
+
+    def come(number: int, *, empty: bool) -> None:
+        client = session(str(number), plain=True)
+        client.peer = f"127.0.0.1:{number}"
+        ledger.opened(client)
+        if empty:
+            ledger.empty_joint_state(client, 1)
+            ledger.erred(client, "schema_violation", "q is empty")
+        else:
+            step(ledger, client)
+        ledger.closed(client)
+        ledger.end_pass(())
+
+    for number in range(5):
+        come(number, empty=True)
+    found = ledger.snapshot()
+    assert (found.sessions, found.readings["empty_joint_states"]) == ((), 5)
+    assert [event["consecutive"] for event in events.of("empty_joint_state")] == [2, 4]
+    (change,) = Alerts().evaluate(found.readings, found.now_ns)
+    assert (change.name, change.severity) == ("empty_joint_states", 1)
+    come(5, empty=False)
+    assert ledger.snapshot().readings["empty_joint_states"] == 0
+    come(6, empty=True)
+    clock.now_ns += 61 * SECOND
+    assert ledger.snapshot().readings["empty_joint_states"] == 0
+
+
+def test_what_one_client_does_at_every_message_is_no_flood_whatever_connections_it_opens() -> None:
+    ledger = Ledger(events := Events(), hash_log=(lines := Lines()))
+    for number in range(9):
+        client = session(str(number), plain=True)
+        client.peer = f"127.0.0.1:{number}"
+        ledger.opened(client)
+        ledger.erred(client, "bad_json", "no JSON")
+        ledger.closed(client)
+        ledger.end_pass(())
+    assert [event["consecutive"] for event in events.of("error_answer")] == [1, 2, 4, 8]
+    for number in range(9):
+        client = session(str(number), plain=True)
+        client.peer = f"127.0.0.1:{number}"
+        ledger.opened(client)
+        step(ledger, client, expected_rand_hash="r1-a", rand_hash="r1-b")
+        ledger.closed(client)
+        ledger.end_pass(())
+    ledger.fold()
+    assert len(lines.all) == 9
+    assert [event["consecutive"] for event in events.of("rand_hash_mismatch")] == [1, 2, 4, 8]
+
+
 def test_what_is_remembered_of_clients_is_bounded() -> None:
     ledger = Ledger(now_ns=Clock())
     for number in range(1_100):
         once(ledger, "1", f"10.0.{number // 256}.{number % 256}", missed=True)
     ledger.fold()
     assert len(ledger._clients._left) <= 1_024
-    assert len(ledger._accounts._parted) <= 256
+    assert len(ledger._accounts._parted) <= 1_024

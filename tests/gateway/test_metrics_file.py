@@ -40,9 +40,9 @@ def snapshot(**changes: Any) -> Snapshot:
             SessionState("b", "127.0.0.1:9", "tcp", "json", "reach", 1, {"consecutive": 7}),
         ),
         "readings": {"consec_deadline_miss": 7, "latency_p95_ms": None},
-        "stages": {"total": latency()},
+        "stages": {"policy": latency()},
         "recent": {
-            "total": {
+            "policy": {
                 "count": 200, "p50": 1e6, "p90": 2e6, "p95": 3e6, "p99": 4e6, "p99.9": 5e6,
             },
         },

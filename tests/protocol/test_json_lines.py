@@ -167,6 +167,16 @@ def test_only_what_was_too_late_is_a_miss(outcome: Outcome, missed: bool) -> Non
     assert found.decode(memoryview(memory)[:size]).outcome == outcome  # type: ignore[union-attr]
 
 
+def test_why_an_action_was_replaced_comes_over() -> None:
+    found = codec()
+    assert "cause" not in written(found, action())["data"]
+    sent = action(outcome=Outcome.FALLBACK, cause="no_pose")
+    assert written(found, sent)["data"]["cause"] == "no_pose"
+    memory = bytearray(1 << 16)
+    size = found.encode(sent, lambda size: memoryview(memory))
+    assert found.decode(memoryview(memory)[:size]).cause == "no_pose"  # type: ignore[union-attr]
+
+
 def test_what_every_action_says_of_its_policy() -> None:
     found = codec()
     assert "policy_kind" not in written(found, action())["data"]

@@ -7,6 +7,7 @@ from isthmus.telemetry import (
     GATEWAY_STAGES,
     Advisor,
     LogHistogram,
+    PolicyState,
     SessionState,
     Snapshot,
 )
@@ -18,7 +19,8 @@ QUICK = dict.fromkeys(GATEWAY_STAGES, 0.1)
 class Gateway:
     """Makes snapshots of a gateway that answers ten steps between two flushes."""
 
-    def __init__(self, *transports: str) -> None:
+    def __init__(self, *transports: str, executor: str = "thread") -> None:
+        self.policies = (PolicyState("p", "onnx", "", executor),)
         self.total, self.round_trip, self.wire = LogHistogram(), LogHistogram(), LogHistogram()
         self.sessions = tuple(
             SessionState(f"s{n}", "peer", transport, "binary", "p", 1)
@@ -35,7 +37,8 @@ class Gateway:
             stage: {"count": float(steps), "p95": value * MS} for stage, value in spans.items()
         }
         return Snapshot(
-            0, 0, 0, sessions=self.sessions, stages={"total": self.total.copy()}, recent=recent,
+            0, 0, 0, policies=self.policies, sessions=self.sessions,
+            stages={"total": self.total.copy()}, recent=recent,
             round_trip=self.round_trip.copy(), wire=self.wire.copy(),
         )  # fmt: skip
 
@@ -70,6 +73,14 @@ def test_an_idle_flush_neither_counts_nor_ends_the_row() -> None:
     assert advisor.observe(gateway.flush(infer=100.0)) is not None
 
 
+def test_it_looks_at_what_the_policy_took_and_not_at_when_its_misses_left() -> None:
+    gateway, advisor = Gateway(), Advisor(60, 1)
+    advice = advisor.observe(gateway.flush(infer=80.0, total=28.7, policy=82.0))
+    assert advice is not None
+    assert (advice.stage, advice.total_ms) == ("infer", 82.0)
+    assert advice.evidence == "p95 of a whole step is 82 ms, of its infer 80 ms"
+
+
 @pytest.mark.parametrize("stage", [stage for stage in ADVICE if stage != "wire"])
 def test_it_names_the_slowest_stage_with_its_evidence(stage: str) -> None:
     gateway, advisor = Gateway("shm"), Advisor(60, 1)
@@ -77,7 +88,7 @@ def test_it_names_the_slowest_stage_with_its_evidence(stage: str) -> None:
     assert advice is not None
     assert (advice.stage, advice.action) == (stage, ADVICE[stage])
     assert advice.stages_ms[stage] == 80.0
-    assert f"{stage} takes 80 ms of" in advice.evidence
+    assert f"of its {stage} 80 ms" in advice.evidence
     event = advice.to_event()
     assert (event["phase"], event["type"], event["stage"]) == (
         "advisory", "transport_escalate", stage,
@@ -94,6 +105,50 @@ def test_it_speaks_again_where_another_stage_becomes_the_slowest() -> None:
     assert [advice.stage if advice else None for advice in said] == [
         "infer", None, "queue", None, "infer",
     ]  # fmt: skip
+
+
+def test_it_stays_with_a_stage_while_no_other_is_clearly_slower() -> None:
+    gateway, advisor = Gateway(), Advisor(60, 1)
+    said = [
+        advisor.observe(gateway.flush(infer=100.0, queue=queue))
+        for queue in (90.0, 110.0, 90.0, 119.0, 121.0, 110.0, 84.0, 83.0)
+    ]
+    assert [advice.stage if advice else None for advice in said] == [
+        "infer", None, None, None, "queue", None, None, "infer",
+    ]  # fmt: skip
+
+
+def test_it_names_the_same_of_two_close_stages_after_a_quick_flush() -> None:
+    gateway, advisor = Gateway(), Advisor(60, 1)
+    said = [
+        advisor.observe(gateway.flush(infer=infer, queue=100.0)) for infer in (105.0, 95.0, 105.0)
+    ]
+    assert advisor.observe(gateway.flush()) is None
+    said.append(advisor.observe(gateway.flush(infer=95.0, queue=100.0)))
+    assert [advice.stage if advice else None for advice in said] == ["infer", None, None, "infer"]
+
+
+@pytest.mark.parametrize("whole", [{"total": 30.7}, {"total": 30.7, "policy": 40.0}])
+def test_no_stage_takes_more_than_the_whole(whole: dict[str, float]) -> None:
+    gateway, advisor = Gateway(), Advisor(20, 1)
+    advice = advisor.observe(gateway.flush(infer=60.6, **whole))
+    assert advice is not None
+    assert max(advice.stages_ms.values()) == advice.total_ms == 60.6
+
+
+@pytest.mark.parametrize(
+    ("executor", "sessions", "among"),
+    [("inline", 2, True), ("inline", 1, False), ("thread", 2, False)],
+)
+def test_waiting_for_the_engine_may_be_a_part_of_the_wire(
+    executor: str, sessions: int, among: bool
+) -> None:
+    gateway, advisor = Gateway(*["tcp"] * sessions, executor=executor), Advisor(60, 1)
+    advice = advisor.observe(gateway.flush(wire_ms=90.0, infer=30.0))
+    assert advice is not None and advice.stage == "wire"
+    assert ("inference of other sessions is among it, 30 ms" in advice.evidence) is among
+    assert ("--executor thread" in advice.action) is among
+    assert "shm:PATH" in advice.action
 
 
 def test_what_the_links_feel_counts_although_the_gateway_is_quick() -> None:

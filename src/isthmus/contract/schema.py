@@ -130,6 +130,7 @@ def _action() -> Schema:
             "policy_kind": {"type": "string"},
             "action_dim": {"type": "integer", "minimum": 1},
             "deadline_miss": {"type": "boolean"},
+            "cause": {"type": "string", "description": "why the numbers are the fallback's"},
             "sim_time": {"type": "number"},
             "rand_hash": {"type": "string"},
             "expected_rand_hash": {"type": "string"},

@@ -13,8 +13,8 @@ from .readers import miss_ratio, one
 
 __all__ = ["FIRST_SYSTEM"]
 
-STAGE = "total"
-"""Its latency was the gateway's whole time for an observation."""
+STAGE = "policy"
+"""Its latency was the gateway's whole time for an observation, however late the policy was."""
 
 _COUNTERS = (
     "deadline_miss", "rand_hash_mismatch", "joint_limit_violation", "joint_spec_mismatch",

@@ -59,6 +59,7 @@ _COUNTER_NAMES = {
     "empty_joint_state": "empty_joint_states",
     "deadline_escalation_events": "deadline_escalations",
     "degrade_zeroed": "degraded_actions",
+    "actions_replaced": "replaced_actions",
 }
 """Counters whose name alone would say too little here, or would be taken for something else."""
 
@@ -122,7 +123,9 @@ METRICS: tuple[Metric, ...] = (
         (), "wire", lambda s: [((), s.wire)],
     ),
     Metric(
-        "isthmus_answers_total", "counter", "", "Observations answered, by how.",
+        "isthmus_answers_total", "counter", "",
+        "Observations answered, by how: miss, with its fallback's numbers where it has any; "
+        "fallback: in time, but replaced.",
         ("outcome",), "outcomes", read.each(read.OUTCOMES, lambda s: s.outcomes),
     ),
     Metric(
@@ -137,7 +140,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "isthmus_recent_deadline_miss_ratio", "gauge", "ratio",
-        "Share of the last 200 answers that were a miss, 0 to 1; absent while nobody asks.",
+        "Share of the last 200 answers, of the last minute, that were a miss, 0 to 1; absent where "
+        "those are fewer than 20.",
         (), "readings[deadline_miss_rate]", read.reading("deadline_miss_rate"),
     ),
     Metric(

@@ -32,7 +32,8 @@ from ..telemetry import (
     SessionState,
     Snapshot,
 )
-from .clients import PATIENCE_NS
+from ..telemetry.watchdog import ENOUGH
+from .clients import PATIENCE_NS, REMEMBERED, Account, is_due
 from .mismatches import Mismatch, Mismatches
 
 __all__ = ["OUTCOMES", "Accounts", "Instants", "Note", "Pass", "Row", "Watched"]
@@ -45,7 +46,8 @@ RECENT_STEPS = 200
 
 _WATCHED = ("steps", "misses", "consecutive", "escalations")
 _LEVELS = frozenset(level.name.lower() for level in Level)
-_MOST_PARTED = 256
+_WITHOUT_POLICY = tuple(level.name.lower() for level in (Level.BRIDGE, Level.STOPPED))
+"""Levels at which an armed link does without its policy."""
 _AT_ONCE = 512
 """Steps whose columns are counted together."""
 
@@ -82,6 +84,8 @@ class _Seen:
     watched: Watched = (0, 0, 0, 0)
     link: Mapping[str, Any] = field(default_factory=dict)
     empties: int = 0
+    troubled: int = 0
+    """Reports in a row, of its link, in which the policy was not always followed."""
 
 
 class Accounts:
@@ -108,11 +112,11 @@ class Accounts:
         self._stages = {stage: LogHistogram() for stage in GATEWAY_STAGES}
         self._windows = {stage: LatencyWindow(lately_s) for stage in GATEWAY_STAGES}
         self._averages = {stage: Ema() for stage in GATEWAY_STAGES}
-        self._missed: deque[bool] = deque(maxlen=RECENT_STEPS)
+        self._missed: deque[tuple[int, bool]] = deque(maxlen=RECENT_STEPS)
         self._policies: tuple[PolicyState, ...] = ()
         self._seen: dict[int, _Seen] = {}
         self._mismatches = Mismatches()
-        self._parted: dict[str, tuple[int, int]] = {}
+        self._parted: dict[Account, tuple[int, int, int]] = {}
         self._levels_s: dict[str, float] = {}
         self._round_trip, self._wire = LogHistogram(), LogHistogram()
 
@@ -148,7 +152,7 @@ class Accounts:
             if watched is None:
                 continue
             timed.append(instants_)
-            self._missed.append(missed)
+            self._missed.append((instants_[-1], missed))
             seen = self._seen.get(number)
             if seen is not None:
                 seen.watched = watched
@@ -160,7 +164,9 @@ class Accounts:
         sent = instants[:, -1]
         for stage, column in zip(GATEWAY_STAGES, spans.T, strict=False):
             self._measured(stage, sent, column)
-        self._measured("total", sent, sent - instants[:, 0])
+        total = sent - instants[:, 0]
+        self._measured("total", sent, total)
+        self._measured("policy", sent, np.where(instants[:, 4] == 0, -1, total))
 
     def _measured(self, stage: str, times: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         known = values >= 0
@@ -175,31 +181,36 @@ class Accounts:
         """These are served from now on."""
         self._policies = policies
 
-    def opened(self, number: int, state: SessionState, watched: Watched, place: str) -> None:
-        """A session was welcomed; `watched` is what its client, from `place`, has had before."""
-        self._parted.pop(place, None)
-        self._seen[number] = _Seen(state, watched)
+    def opened(
+        self, number: int, state: SessionState, watched: Watched, client: Account, empties: int
+    ) -> None:
+        """A session was welcomed; its client has had this before."""
+        self._parted.pop(client, None)
+        self._seen[number] = _Seen(state, watched, empties=empties)
 
     def changed(self, number: int, state: SessionState) -> None:
         """Something about a session is not as it was."""
         if number in self._seen:
             self._seen[number].state = state
 
-    def closed(self, number: int, place: str, consecutive: int, now_ns: int) -> None:
-        """A session has ended; `consecutive` are the misses that it ended with."""
-        if consecutive:
-            self._parted[place] = consecutive, now_ns
-            if len(self._parted) > _MOST_PARTED:
+    def closed(
+        self, number: int, client: Account | None, consecutive: int, empties: int, now_ns: int
+    ) -> None:
+        """A session has ended, with so many misses and observations without a joint in a row."""
+        if client is not None:
+            self._parted[client] = consecutive, empties, now_ns
+            if len(self._parted) > REMEMBERED:
                 del self._parted[next(iter(self._parted))]
         self._seen.pop(number, None)
         self._mismatches.forget(number)
 
-    def late(self, queue_ns: int, infer_ns: int, ended_ns: int) -> None:
+    def late(self, queue_ns: int, infer_ns: int, whole_ns: int, ended_ns: int) -> None:
         """An inference ended after its question had been answered; its stages count all the same.
 
-        Else the slowest inferences of all would be missing from what inferences take.
+        Else the slowest inferences of all would be missing from what inferences take, and no
+        latency would ever lie above the deadline.
         """
-        for stage, value in (("queue", queue_ns), ("infer", infer_ns)):
+        for stage, value in (("queue", queue_ns), ("infer", infer_ns), ("policy", whole_ns)):
             self._measured(stage, np.array([ended_ns]), np.array([value]))
 
     def empties(self, number: int, run: int) -> None:
@@ -223,9 +234,12 @@ class Accounts:
         joined = {"corr_id": found.corr_id, "mono_ns": found.mono_ns, "remote": found.remote}
         line = {"ts": found.wall_ns / 1e9, **joined, **hashes, **about, **difference}
         self._mismatched(line)
+        if not is_due(found.consecutive):
+            return
         values = {name: item for name, item in difference.items() if name != "key"}
         if "key" in difference:
             values["first_difference"] = difference["key"]
+        values["consecutive"] = found.consecutive
         event = new_event("rand_hash_mismatch", **joined, **hashes, **about, **values)
         self._emit({**event, "ts_wall": found.wall_ns / 1e9})
 
@@ -245,6 +259,22 @@ class Accounts:
         seen = self._seen.get(number)
         if seen is not None:
             seen.link = report.to_dict()
+            self._tell_of_trouble(seen, report)
+
+    def _tell_of_trouble(self, seen: _Seen, report: LinkReport) -> None:
+        """A link that did without the policy says so in its reports, and nowhere else here."""
+        levels = {name: report.levels_s.get(name, 0.0) for name in _WITHOUT_POLICY}
+        if not report.misses and not any(levels.values()):
+            seen.troubled = 0
+            return
+        seen.troubled += 1
+        if is_due(seen.troubled):
+            about = {"session": seen.state.name, "remote": seen.state.peer}
+            values = {"levels_s": levels, "causes": dict(report.causes)}
+            values |= {"misses": report.misses, "interval_s": report.interval_s}
+            self._emit(
+                new_event("link_without_policy", consecutive=seen.troubled, **values, **about)
+            )
 
     # reading ------------------------------------------------------------------------------
 
@@ -266,28 +296,38 @@ class Accounts:
             levels_s=dict(self._levels_s),
             round_trip=self._round_trip.copy(),
             wire=self._wire.copy(),
-            readings=self._readings(recent["total"], bool(lately["total"]["count"]), now_ns),
+            readings=self._readings(now_ns),
             now_ns=now_ns,
             **instant,
         )
 
-    def _readings(
-        self, total: Mapping[str, float], fresh: bool, now_ns: int
-    ) -> dict[str, float | None]:
-        """What the alerts look at; where nobody has asked lately there is nothing to judge."""
-        missed = self._missed
+    def _readings(self, now_ns: int) -> dict[str, float | None]:
+        """What the alerts look at: the last answers, as far as they are not older than lately.
+
+        Latency is what the policy took in truth; where it hangs, at least what its misses took.
+        """
+        judged = [self._windows[stage].fresh(now_ns) for stage in ("policy", "total")]
+        p95s = [summary["p95"] for summary in judged if summary["count"]]
+        since_ns = now_ns - round(self._lately_s * 1e9)
+        missed = [each for sent_ns, each in self._missed if sent_ns >= since_ns]
         return {
-            "latency_p95_ms": total["p95"] / 1e6 if fresh else None,
-            "deadline_miss_rate": sum(missed) / len(missed) if fresh else None,
+            "latency_p95_ms": max(p95s) / 1e6 if p95s else None,
+            "deadline_miss_rate": sum(missed) / len(missed) if len(missed) >= ENOUGH else None,
             "consec_deadline_miss": self._consecutive(now_ns),
             "rand_hash_mismatch_burst": self._mismatches.burst(now_ns),
-            "empty_joint_states": max((seen.empties for seen in self._seen.values()), default=0),
+            "empty_joint_states": self._empties(now_ns),
         }
 
     def _consecutive(self, now_ns: int) -> int:
         """Most misses in a row, of who is connected and of clients that were a moment ago."""
         there = (seen.watched[2] for seen in self._seen.values())
-        gone = (run for run, left in self._parted.values() if now_ns - left <= PATIENCE_NS)
+        gone = (run for run, _, left in self._parted.values() if now_ns - left <= PATIENCE_NS)
+        return max((*there, *gone), default=0)
+
+    def _empties(self, now_ns: int) -> int:
+        """Most observations without a joint in a row, of the same."""
+        there = (seen.empties for seen in self._seen.values())
+        gone = (run for _, run, left in self._parted.values() if now_ns - left <= PATIENCE_NS)
         return max((*there, *gone), default=0)
 
 

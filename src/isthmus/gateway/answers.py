@@ -94,6 +94,8 @@ class Answers:
         session.arrays.begin_episode(mask)
         if session.guard is not None:
             session.guard.reset(monotonic_ns())
+        if session.elapsed is not None:
+            session.elapsed.forget()
         return ""
 
     def of(self, job: Job, fault: InferenceError | None, started_ns: int, ended_ns: int) -> Answer:
@@ -115,8 +117,10 @@ class Answers:
         if job.session.guard is not None and _is_degraded(job.session):
             self._counters.degrade_zeroed += 1
             return self._guarded(job, action._replace(arrays={}), "degraded")
-        self._counters.answered += 1
-        return self._guarded(job, action, "") if job.session.guard is not None else action
+        if job.session.guard is not None:
+            action = self._guarded(job, action, "")
+        self._counters.answered += action.outcome is Outcome.POLICY
+        return action
 
     def miss(self, job: Job, now_ns: int) -> Answer:
         """The budget is over. A link computes its fallback itself; a plain client gets one."""
@@ -180,13 +184,15 @@ class Answers:
         guard = job.session.guard
         assert guard is not None  # noqa: S101
         wanted = action.arrays or None
-        outcome = guard.apply(action.send_ns, wanted, job.observation.arrays, None, cause)
+        elapsed_ns = _elapsed_ns(job, action.send_ns)
+        outcome = guard.apply(action.send_ns, wanted, job.observation.arrays, elapsed_ns, cause)
         clipped: tuple[int, ...] = ()
         arrays: Mapping[str, Any] = outcome.arrays
         if wanted is not None and (outcome.clipped or outcome.cause == "out_of_range"):
             clipped = _changed(wanted, arrays)
         if job.session.inside is not None:
-            kept = job.session.inside.keep(arrays, job.observation.arrays)
+            step_ns = guard.gate.step_ns(elapsed_ns)
+            kept = job.session.inside.keep(arrays, job.observation.arrays, step_ns)
             clipped = tuple(sorted({*clipped, *_changed(arrays, kept)}))
             arrays = kept
         chosen = Outcome.MISS_FALLBACK if job.missed else Outcome.FALLBACK
@@ -195,11 +201,14 @@ class Answers:
             arrays=arrays,
             outcome=Outcome.POLICY if outcome.status == "policy" else chosen,
             clipped=clipped,
+            cause=outcome.cause,
         )
 
     def _fault(self, job: Job, code: str, message: str) -> Answer:
         if job.session.guard is not None:
-            job.session.guard.apply(monotonic_ns(), None, job.observation.arrays, None, code)
+            now = monotonic_ns()
+            elapsed_ns = _elapsed_ns(job, now)
+            job.session.guard.apply(now, None, job.observation.arrays, elapsed_ns, code)
         if code != job.session.fault:  # once, not at every step that it lasts
             job.session.fault = code
             log.warning("session %s: %s: %s", job.session.name, code, message)
@@ -209,6 +218,12 @@ class Answers:
     def corr_id(self, session: Session) -> str:
         """Joins a question and its answer where the client named nothing."""
         return f"{session.name}-{session.protocol.memory.seq}"
+
+
+def _elapsed_ns(job: Job, now_ns: int) -> int | None:
+    """Time since a plain client's last command; called once for each."""
+    elapsed = job.session.elapsed
+    return elapsed.since_last(job.observation.sim_time, now_ns) if elapsed is not None else None
 
 
 def _is_degraded(session: Session) -> bool:

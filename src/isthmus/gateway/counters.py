@@ -34,6 +34,7 @@ class Counters:
     empty_joint_state: int = 0
     deadline_escalation_events: int = 0
     degrade_zeroed: int = 0
+    actions_replaced: int = 0
     policy_loads: int = 0
     policy_load_failures: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from ..events.kinds import EventSink
 from ..protocol.messages import Action, Answer, Message, Outcome
 from ..telemetry import DeadlineWatchdog, PolicyState, SessionState, Snapshot
 from .accounts import OUTCOMES, Accounts, Note, Pass, Row, Watched
-from .clients import Clients, place_of
+from .clients import Account, Clients, is_due
 from .counters import Counters
 from .mismatches import Mismatch
 from .payloads import Payloads
@@ -41,12 +41,15 @@ MOST_WAITING = 4096
 _SLICE = 128
 """Passes that the engine adds up at a time: well below a millisecond."""
 
+_REPLACED, _MISMATCH, _ERRORS = "replaced", "mismatch", "error "
+"""What a client may do again and again; an error with its code behind it."""
+
 _POLICY, _MISS, _FALLBACK, _ERROR = OUTCOMES
 _OUTCOMES = {
     int(Outcome.POLICY): _POLICY,
     int(Outcome.MISS): _MISS,
     int(Outcome.FALLBACK): _FALLBACK,
-    int(Outcome.MISS_FALLBACK): _FALLBACK,
+    int(Outcome.MISS_FALLBACK): _MISS,
 }
 
 
@@ -106,7 +109,7 @@ class Ledger:
         self._numbers = count(1)
         self._rows: list[Row] = []
         self._notes: list[Note] = []
-        self._open: dict[int, DeadlineWatchdog] = {}
+        self._open: dict[int, Account] = {}
         self._clients = Clients()
         self._leaving: list[tuple[Session, str]] = []
         self._passes: deque[Pass] = deque()
@@ -166,9 +169,11 @@ class Ledger:
 
     def _step(self, step: Answered) -> None:
         job, answer, started_ns, ended_ns, sent_ns = step
-        session, watchdog = job.session, job.session.watchdog
-        if watchdog is None:
+        session = job.session
+        account = self._open.get(session.number)
+        if account is None:
             return
+        watchdog = account.watchdog
         watched = None
         outcome = _ERROR
         if isinstance(answer, Action):
@@ -181,6 +186,11 @@ class Ledger:
             watched = _watched(watchdog)
             if answer.clipped or session.clipped:
                 self._clip(job, answer.clipped)
+            if answer.cause and not job.missed:
+                self._replaced(job, answer.cause, account.again(_REPLACED))
+            elif not job.missed:
+                account.over(_REPLACED)
+            account.over(_ERRORS)
         instants = (
             job.received_ns, job.taken_ns, job.decoded_ns, started_ns, ended_ns, job.ready_ns,
             sent_ns,
@@ -188,13 +198,16 @@ class Ledger:
         self._rows.append((session.number, outcome, job.missed, instants, watched))
         if job.missed:
             self._tell.missed(job, watchdog, sent_ns, ended_ns - started_ns)
-        if session.empties:
-            session.empties = 0
+        if account.empties:
+            account.empties = 0
             self._note(self._accounts.empties, session.number, 0)
         observation = job.observation
         expected = observation.expected_rand_hash
         if expected and expected != observation.rand_hash:
-            self._mismatch(job, expected, observation.rand_hash)
+            run = account.again(_MISMATCH)
+            self._mismatch(job, expected, observation.rand_hash, run)
+        elif expected:
+            account.over(_MISMATCH)
 
     def _escalate(self, job: Job, watchdog: DeadlineWatchdog) -> None:
         self.counters.deadline_escalation_events += 1
@@ -215,11 +228,18 @@ class Ledger:
                 self._tell.of(job.session, "joint_limit_violation", **values)
         job.session.clipped = bool(joints)
 
-    def _mismatch(self, job: Job, expected: str, actual: str) -> None:
+    def _replaced(self, job: Job, cause: str, run: int) -> None:
+        """Count every action in time that was not sent, and tell of it now and then."""
+        self.counters.actions_replaced += 1
+        if is_due(run):
+            values = {"corr_id": job.corr_id, "cause": cause, "consecutive": run}
+            self._tell.of(job.session, "action_replaced", **values)
+
+    def _mismatch(self, job: Job, expected: str, actual: str, run: int) -> None:
         self.counters.rand_hash_mismatch += 1
         found = Mismatch(
             job.session.number, job.session.name, job.session.peer, job.corr_id, expected, actual,
-            job.seq, job.observation.sim_time, self._wall_ns(), self._now_ns(),
+            job.seq, job.observation.sim_time, self._wall_ns(), self._now_ns(), run,
         )  # fmt: skip
         self._note(self._accounts.mismatched, found)
 
@@ -229,7 +249,8 @@ class Ledger:
 
     def _consecutive(self) -> int:
         """Most misses in a row, of who is connected and of clients that were a moment ago."""
-        there = max((watchdog.consecutive for watchdog in self._open.values()), default=0)
+        runs = (account.watchdog.consecutive for account in self._open.values())
+        there = max(runs, default=0)
         return max(there, self._clients.consecutive(self._now_ns()))
 
     # what else happens --------------------------------------------------------------------
@@ -242,26 +263,30 @@ class Ledger:
         """A session was welcomed."""
         self.counters.sessions += 1
         session.number = next(self._numbers)
-        watchdog = self._watchdog_for(session)
+        account = self._account_for(session)
+        watchdog, account.transport = account.watchdog, session.transport.name
         session.watchdog, session.before = watchdog, (watchdog.steps, watchdog.misses)
-        self._open[session.number] = watchdog
-        state = _state_of(session)
-        self._note(
-            self._accounts.opened, session.number, state, _watched(watchdog), place_of(session)
-        )
+        self._open[session.number] = account
+        state, before = _state_of(session), (_watched(watchdog), account, account.empties)
+        self._note(self._accounts.opened, session.number, state, *before)
         self._tell.opened(session, state, resumed)
 
-    def _watchdog_for(self, session: Session) -> DeadlineWatchdog:
+    def _account_for(self, session: Session) -> Account:
         """A new one, or for a client without a link what it left behind a moment ago."""
         if session.hello is not None:
-            return DeadlineWatchdog(self._escalate_after)
+            return Account(DeadlineWatchdog(self._escalate_after))
         left = self._clients.resume(session, self._now_ns())
-        return left or DeadlineWatchdog(self._escalate_after, self._degrade_ratio)
+        return left or Account(DeadlineWatchdog(self._escalate_after, self._degrade_ratio))
 
     def changed(self, session: Session) -> None:
         """A session travels another way, or another policy answers it."""
-        if session.number:
-            self._note(self._accounts.changed, session.number, _state_of(session))
+        account = self._open.get(session.number)
+        if account is None:
+            return
+        self._note(self._accounts.changed, session.number, _state_of(session))
+        before, account.transport = account.transport, session.transport.name
+        if before != account.transport:
+            self._tell.of(session, "session_moved", transport=account.transport, before=before)
 
     def closed(self, session: Session, reason: str = "") -> None:
         """A session has ended."""
@@ -269,15 +294,16 @@ class Ledger:
             self._leaving.append((session, reason))
 
     def _leave(self, session: Session, reason: str) -> None:
-        watchdog = self._open.pop(session.number)
+        account = self._open.pop(session.number)
+        watchdog = account.watchdog
         steps, misses = watchdog.steps - session.before[0], watchdog.misses - session.before[1]
-        run, now_ns = 0, self._now_ns()
+        runs, now_ns = (0, 0), self._now_ns()
         if session.hello is None:
-            run = watchdog.consecutive
-            self._clients.leave(session, now_ns)
-        self._note(self._accounts.closed, session.number, place_of(session), run, now_ns)
-        about = {"reason": reason} if reason else {}
-        self._tell.of(session, "session_closed", steps=steps, misses=misses, **about)
+            runs = watchdog.consecutive, account.empties
+            self._clients.leave(session, account, now_ns)
+        client = account if session.hello is None else None
+        self._note(self._accounts.closed, session.number, client, *runs, now_ns)
+        self._tell.closed(session, steps, misses, reason)
 
     def began_episode(self, session: Session, reset: Mapping[str, Any]) -> None:
         """An observation came with a reset."""
@@ -295,7 +321,8 @@ class Ledger:
         """An inference ended after its question had been answered with a miss."""
         self.counters.late += 1
         queue_ns, infer_ns = started_ns - job.decoded_ns, ended_ns - started_ns
-        self._note(self._accounts.late, queue_ns, infer_ns, ended_ns)
+        whole_ns = ended_ns - job.received_ns
+        self._note(self._accounts.late, queue_ns, infer_ns, whole_ns, ended_ns)
         self._tell.late(job, infer_ns, ended_ns)
 
     def refused(self, session: Session, code: str, detail: str) -> None:
@@ -306,8 +333,12 @@ class Ledger:
     def erred(self, session: Session, code: str, detail: str, corr_id: str = "") -> None:
         """A question was answered with an error."""
         self.counters.error(code)
-        joined = {"corr_id": corr_id} if corr_id else {}
-        self._tell.of(session, "error_answer", code=code, detail=detail, **joined)
+        account = self._open.get(session.number)
+        run = account.again(_ERRORS + code) if account is not None else 1
+        if is_due(run):
+            joined = {"corr_id": corr_id} if corr_id else {}
+            values = {"code": code, "detail": detail, "consecutive": run, **joined}
+            self._tell.of(session, "error_answer", **values)
 
     def told(self, session: Session, data: Mapping[str, Any]) -> None:
         """A link reported what it feels."""
@@ -319,12 +350,18 @@ class Ledger:
         self._tell.of_gateway("accept_paused", detail=detail)
 
     def empty_joint_state(self, session: Session, run: int) -> None:
-        """An observation without a joint came, the `run`th in a row; 0 ends a run."""
+        """An observation without a joint came; `run` is 0 if it ends a run of all clients.
+
+        What is told and shown is this client's own run: one that is well does not hide another.
+        """
         self.counters.empty_joint_state += run > 0
-        session.empties = run
-        self._note(self._accounts.empties, session.number, run)
-        if run > 1 and run & (run - 1) == 0:  # 2, 4, 8...: a run tells of itself now and then
-            self._tell.of(session, "empty_joint_state", consecutive=run)
+        account = self._open.get(session.number)
+        if account is None:
+            return
+        account.empties = account.empties + 1 if run else 0
+        self._note(self._accounts.empties, session.number, account.empties)
+        if account.empties > 1 and is_due(account.empties):
+            self._tell.of(session, "empty_joint_state", consecutive=account.empties)
 
     def joint_spec_mismatch(
         self, session: Session, expected: int, came: int, due: bool = True

@@ -1,8 +1,9 @@
 """`ipc_metrics.json`: the file that the first system's operators read, and ours beside it.
 
 What they know stands at the top, in milliseconds and under the names that they know. What is ours
-alone stands under `isthmus`. Latency is stage `total`: from the instant at which the engine woke up
-for an observation until its answer had been handed to the system.
+alone stands under `isthmus`. Latency is stage `policy`: from the instant at which the engine woke
+up for an observation until its answer had been handed to the system, or, where a miss had been
+answered at the deadline, until the policy had ended.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["FIELDS", "MetricsFile", "to_dict"]
 FORMAT = 1
 """Of what stands under `isthmus`; a key that goes or changes its meaning makes it another one."""
 
-STAGE = "total"
+STAGE = "policy"
 """Whose latency the first system's names have."""
 
 FIRST_COUNTERS: tuple[str, ...] = (
@@ -37,7 +38,7 @@ FIRST_COUNTERS: tuple[str, ...] = (
 FIRST_ALERTS: tuple[str, ...] = ("latency_p95", "deadline_miss_rate")
 
 FIELDS: dict[str, str] = {
-    "policy_latency_ms.FIGURE": "time in the gateway since the start, ms; `count` of observations",
+    "policy_latency_ms.FIGURE": "time in the gateway since the start, late ones to their end, ms",
     "recent_latency_ms.window": "observations in the recent window, at most 200",
     "recent_latency_ms.FIGURE": "the same time, of the recent window, exact, ms",
     "counters.deadline_miss": "observations answered with a miss or its fallback",
@@ -61,7 +62,8 @@ FIELDS: dict[str, str] = {
     "isthmus.round_trip_ms.FIGURE": "round trips as the links measured them, ms",
     "isthmus.wire_ms.FIGURE": "the same, less what the gateway took of them, ms",
     "isthmus.counters.COUNTER": "every counter, total since the start",
-    "isthmus.outcomes.OUTCOME": "observations answered with policy, miss, fallback or error",
+    "isthmus.outcomes.OUTCOME": "observations answered with policy, miss (also where its fallback "
+    "was sent), fallback (in time, but replaced) or error",
     "isthmus.error_codes.CODE": "error answers and refusals of that code",
     "isthmus.levels_s.LEVEL": "seconds that links say they spent at that level of the ladder",
     "isthmus.alerts.ALERT": "severity of each alert, now",

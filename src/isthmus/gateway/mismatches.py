@@ -35,6 +35,7 @@ class Mismatch:
         sim_time: of the observation, s; NaN if it had none.
         wall_ns: when, since 1970.
         mono_ns: when, monotonic.
+        consecutive: mismatches of its client in a row, with this one.
     """
 
     number: int
@@ -47,6 +48,7 @@ class Mismatch:
     sim_time: float
     wall_ns: int
     mono_ns: int
+    consecutive: int = 1
 
 
 @dataclass

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..events.kinds import EventSink, new_event
+from ..events.kinds import INFO, WARN, EventSink, new_event
 from ..events.log import EventLog
 from ..telemetry import DeadlineWatchdog, SessionState
 from .session import Job, Session
 
-__all__ = ["Teller"]
+__all__ = ["LOST", "Teller"]
+
+LOST = "the connection was lost"
+"""Why a session ended that did not say goodbye."""
 
 
 class Teller:
@@ -63,12 +66,19 @@ class Teller:
         self.of(
             session,
             "session_opened",
+            severity=WARN if resumed else INFO,
             transport=state.transport,
             codec=state.codec,
             policy=state.policy,
             num_envs=state.num_envs,
             resumed=resumed,
         )
+
+    def closed(self, session: Session, steps: int, misses: int, reason: str) -> None:
+        """A session has ended. A link says goodbye; one that does not was lost."""
+        values = {"steps": steps, "misses": misses, **({"reason": reason} if reason else {})}
+        lost = session.hello is not None and reason == LOST
+        self.of(session, "session_closed", severity=WARN if lost else INFO, **values)
 
     def missed(self, job: Job, watchdog: DeadlineWatchdog, sent_ns: int, infer_ns: int) -> None:
         """A deadline was missed; `infer_ns` is 0 if the inference still runs."""

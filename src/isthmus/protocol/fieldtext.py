@@ -7,7 +7,7 @@ every value back bit for bit. One environment is written without the num_envs ax
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,16 @@ from ..errors import ObservationError, RemoteProtocolError
 from . import jsontext
 from .messages import Arrays
 
-__all__ = ["FieldText"]
+__all__ = ["AbsentFieldError", "FieldText", "absence"]
 
 _FORMATS = {"float16": "%.5g", "float32": "%.9g", "float64": "%.17g", "bool": "%s"}
 _MAX_INT = 1 << 63
 _MINUS_ZERO = re.compile(r"(?<!e)-0(?=[],]|$)")
+_MOST_FIELDS = 32  # that an error describes
+
+
+class AbsentFieldError(RemoteProtocolError):
+    """A field of the contract did not come."""
 
 
 class FieldText:
@@ -69,7 +74,7 @@ class FieldText:
         """
         field = self._field
         if field.name not in data:
-            raise RemoteProtocolError(f"field {field.name!r} is missing")
+            raise AbsentFieldError(f"field {field.name!r} is missing")
         numbers: list[Any] = []
         self._flatten(data[field.name], self._listed, numbers)
         try:
@@ -82,6 +87,10 @@ class FieldText:
                 f"field {field.name!r}: a number does not fit {field.dtype}"
             ) from exc
         return array.reshape(self._shape)
+
+    def __str__(self) -> str:
+        """What is expected: `q float32 (6,) rad`."""
+        return f"{self.name} {self._field.dtype} {self._listed} {self._field.unit}".rstrip()
 
     def _flatten(self, value: Any, shape: tuple[int, ...], into: list[Any]) -> None:
         if not shape:
@@ -124,3 +133,15 @@ class FieldText:
             raise RemoteProtocolError(
                 f"field {self.name!r}: expected {field.dtype} numbers, got {str(value)[:40]!r}"
             )
+
+
+def absence(fields: Sequence[FieldText], data: Mapping[str, Any]) -> str:
+    """Which of an observation's fields did not come, and what the policy takes."""
+    missing = ", ".join(repr(field.name) for field in fields if field.name not in data)
+    several = ", " in missing
+    taken = ", ".join(map(str, fields[:_MOST_FIELDS]))
+    more = f" and {len(fields) - _MOST_FIELDS} more" if len(fields) > _MOST_FIELDS else ""
+    return (
+        f"field{'s' * several} {missing} {'are' if several else 'is'} missing; the policy takes "
+        f"{taken}{more}"
+    )

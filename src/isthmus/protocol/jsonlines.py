@@ -18,7 +18,7 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from . import jsontext
 from .bounds import MAX_HANDSHAKE, MAX_LINE
 from .content import check_value
-from .fieldtext import FieldText
+from .fieldtext import AbsentFieldError, FieldText, absence
 from .framer import LineFramer
 from .jsoncontrol import from_line, kind_of, to_line, word_of
 from .jsonwords import number, object_, text, u64, word
@@ -38,7 +38,7 @@ _OBSERVATION_KEYS = frozenset(
 _ACTION_KEYS = frozenset(
     ("action_version", "ts_policy", "policy_latency_ms", "profiling", "deadline_miss", "action_dim",
      "rand_hash", "expected_rand_hash", "rand_hash_mismatch", "joint_limit_clipped",
-     "clipped_joint_indices", "action_scale_hint", "policy_kind", "sim_time")
+     "clipped_joint_indices", "action_scale_hint", "policy_kind", "sim_time", "cause")
 )  # fmt: skip
 """Keys that lie beside the fields."""
 
@@ -207,6 +207,8 @@ class JsonCodec:
             data.append(text("expected_rand_hash", message.expected_rand_hash))
             if message.rand_hash != message.expected_rand_hash:
                 data.append('"rand_hash_mismatch":true')
+        if message.cause:
+            data.append(text("cause", message.cause))
         if message.clipped:
             data.append(
                 '"joint_limit_clipped":true,"clipped_joint_indices":[%s]'
@@ -280,7 +282,10 @@ class JsonCodec:
                 f"expected obs_version {contract.obs_version}, got {version!r}; the client was "
                 "written for another version of this contract"
             )
-        arrays = {field.name: field.read(data) for field in self._observed}
+        try:
+            arrays = {field.name: field.read(data) for field in self._observed}
+        except AbsentFieldError:
+            raise RemoteProtocolError(absence(self._observed, data)) from None
         training = final = None
         if "training" in value:
             if not self._training:
@@ -339,6 +344,7 @@ class JsonCodec:
             word(data, "rand_hash"),
             word(data, "expected_rand_hash"),
             word(value, "corr_id"),
+            cause=word(data, "cause"),
         )
 
     def _known(self) -> Contract:

@@ -224,7 +224,11 @@ class LoadPolicy(NamedTuple):
 
 
 class Action(NamedTuple):
-    """The policy's answer, with the gateway's own spans in ns. Empty arrays on a miss."""
+    """The policy's answer, with the gateway's own spans in ns. Empty arrays on a miss.
+
+    `cause` is why the numbers are the fallback's; only the json codec carries it: a link has its
+    own.
+    """
 
     arrays: Arrays
     seq: int = 0
@@ -241,6 +245,7 @@ class Action(NamedTuple):
     expected_rand_hash: str = ""
     corr_id: str = ""
     clipped: tuple[int, ...] = ()
+    cause: str = ""
 
 
 class Reset(NamedTuple):

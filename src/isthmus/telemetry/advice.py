@@ -20,6 +20,9 @@ FLUSHES = 3
 
 THRESHOLD_MS = 60.0
 
+CLOSE = 1.2
+"""A stage must be longer than the one that was named by more than this to be named instead."""
+
 ADVICE: dict[str, str] = {
     "wire": "use a shorter way between simulator and gateway",
     "infer": "export the policy to ONNX (`isthmus export`), serve a smaller one, or choose a "
@@ -33,6 +36,14 @@ ADVICE: dict[str, str] = {
 }
 """Dominant stage -> what to do about it."""
 
+_AMONG_IT = (
+    "the policy runs in the engine's own thread, so what a question waits there for the inference "
+    "of other sessions is among it"
+)
+_TELL_APART = (
+    "serve with `--executor thread`, which shows waiting for other sessions apart, as queue"
+)
+
 _SHORTEST_FIRST = ("memory", "shm", "unix", "tcp")
 
 
@@ -42,7 +53,7 @@ class Advice:
 
     Attributes:
         stage: `wire`, or one of `GATEWAY_STAGES`: the one with the largest p95.
-        total_ms: p95 of what a step took in all.
+        total_ms: p95 of what a step took in all, late inferences to their end.
         threshold_ms: what it was held against.
         stages_ms: stage -> p95.
         evidence: what was measured, for people.
@@ -93,7 +104,8 @@ class Advisor:
         self.flushes = flushes
         self.measured_us = dict(measured_us or {})
         self.over = 0
-        self._said = ""
+        self._named = ""
+        self._said = False
         self._answered = 0
         self._round_trip = LogHistogram()
         self._wire = LogHistogram()
@@ -103,7 +115,8 @@ class Advisor:
 
         Returns:
             Advice, once for each run of flushes over the threshold, and again if another stage
-            becomes the slowest during it. A flush in which nothing was answered neither counts
+            becomes clearly the slowest during it: of stages within 20 % of each other, the one that
+            was named stays the one to look at. A flush in which nothing was answered neither counts
             nor ends a run.
         """
         total = snapshot.stages.get("total", LogHistogram())
@@ -114,19 +127,30 @@ class Advisor:
         if not answered or not self.threshold_ms:
             return None
         stages = _stages_ms(snapshot, wire)
-        total_ms = max(stages.pop("total", 0.0), round_trip.quantile(0.95) / 1e6)
+        whole_ms = max(stages.pop("total", 0.0), stages.pop("policy", 0.0))
+        # A part is never more than the whole, whatever each of them was measured of.
+        total_ms = max((whole_ms, round_trip.quantile(0.95) / 1e6, *stages.values()))
         if total_ms <= self.threshold_ms or not stages:
-            self.over, self._said = 0, ""
+            self.over, self._said = 0, False
             return None
         self.over += 1
         stage = max(stages, key=stages.__getitem__)
-        if self.over < self.flushes or stage == self._said:
+        if stages[stage] <= CLOSE * stages.get(self._named, 0.0):
+            stage = self._named
+        if self.over < self.flushes or (self._said and stage == self._named):
             return None
-        self._said = stage
-        evidence = f"{stage} takes {stages[stage]:.3g} ms of {total_ms:.3g} ms (p95 of each)"
+        self._named, self._said = stage, True
+        evidence = (
+            f"p95 of a whole step is {total_ms:.3g} ms, of its {stage} {stages[stage]:.3g} ms"
+        )
+        action = ADVICE[stage]
         if stage == "wire":
             evidence += "; " + _of_the_wire(snapshot, stages[stage], self.measured_us)
-        action = _way_out(snapshot, self.measured_us) if stage == "wire" else ADVICE[stage]
+            action = _way_out(snapshot, self.measured_us)
+            if _shares_the_thread(snapshot):
+                infer_ms = stages.get("infer", 0.0)
+                evidence += f"; {_AMONG_IT}, {infer_ms:.3g} ms (p95) for each pass"
+                action = f"{_TELL_APART}; if it is not that, {action}"
         return Advice(stage, total_ms, self.threshold_ms, stages, evidence, action)
 
 
@@ -135,11 +159,16 @@ def _stages_ms(snapshot: Snapshot, wire: LogHistogram) -> dict[str, float]:
     found = {
         stage: summary["p95"] / 1e6
         for stage, summary in snapshot.recent.items()
-        if summary["count"] and (stage in ADVICE or stage == "total")
+        if summary["count"] and (stage in ADVICE or stage in ("total", "policy"))
     }
     if wire.count:
         found["wire"] = wire.quantile(0.95) / 1e6
     return found
+
+
+def _shares_the_thread(snapshot: Snapshot) -> bool:
+    """True if a question may have waited for another's inference before the engine saw it."""
+    return len(snapshot.sessions) > 1 and any(p.executor == "inline" for p in snapshot.policies)
 
 
 def _in_use(snapshot: Snapshot) -> dict[str, int]:

@@ -75,8 +75,8 @@ ALERTS: dict[str, AlertRule] = {
             "latency_p95",
             "latency_p95_ms",
             "ms",
-            "the last answers took too long inside the gateway: the p95 of the recent window is "
-            "over the threshold",
+            "the policy's last answers took too long inside the gateway, the late ones counted to "
+            "their end: the p95 of the recent window is over the threshold",
             "look which stage grew (`stages` of the metrics, or the transport_escalate advisory): "
             "infer -> export the policy, a smaller one, or another provider; queue -> fewer "
             "sessions here, or another gateway; the rest -> look what else runs on this host",
@@ -86,8 +86,8 @@ ALERTS: dict[str, AlertRule] = {
             "deadline_miss_rate",
             "deadline_miss_rate",
             "share",
-            "too many of the recent questions were answered with a miss: the robots follow their "
-            "fallback in that share of their steps",
+            "too many of the recent questions (the last 200, of the last minute, from 20 on) were "
+            "answered with a miss: the robots follow their fallback in that share of their steps",
             "compare the inference time with the deadline: lengthen --deadline-ms or the "
             "contract's control_dt if the policy cannot be that quick, or make it quicker; look "
             "for one slow session among the rest, and for other work on this host",

@@ -21,6 +21,7 @@ COUNTERS: dict[str, str] = {
     "empty_joint_state": "observations without a joint",
     "deadline_escalation_events": "times that a session missed too many deadlines in a row",
     "degrade_zeroed": "actions replaced because the session missed too often",
+    "actions_replaced": "answers to plain clients in time, but with the fallback's numbers",
     "policy_loads": "policies loaded while serving",
     "policy_load_failures": "policies that could not be loaded while serving",
     "events_dropped": "events that could not be written",

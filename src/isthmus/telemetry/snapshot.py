@@ -22,8 +22,11 @@ STAGE_MEANINGS: dict[str, str] = {
     "gate": "the policy's numbers -> an answer inside limits and checks",
     "send": "the answer -> encoded and handed to the transport",
     "total": "the engine woke -> the answer is handed to the transport",
+    "policy": "the same, but where a miss was answered meanwhile, until the policy had ended",
 }
-"""Stage of a step inside the gateway -> from where to where, in the order of a step."""
+"""Stage of a step inside the gateway -> from where to where, in the order of a step.
+
+A miss is answered at the deadline, so `total` never lies above it; `policy` is the one to judge."""
 
 GATEWAY_STAGES: tuple[str, ...] = tuple(STAGE_MEANINGS)
 """The stages of a step inside the gateway, in the order in which it goes through them."""
