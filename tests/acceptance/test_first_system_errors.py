@@ -9,7 +9,7 @@ import pytest
 
 from .first_clients import ZERO, Connection, ask, observe
 from .first_files import dummy, moody_policy
-from .processes import PATIENT, Gateway, Starter
+from .processes import PATIENT, ROOT, Gateway, Starter
 
 CODES = (
     "bad_json", "schema_violation", "policy_unavailable", "load_failed", "inference_failed",
@@ -46,6 +46,14 @@ def test_an_error_has_its_code_and_a_detail(gateway: Gateway, case: str) -> None
 def test_a_schema_violation_names_the_field_and_what_came(gateway: Gateway) -> None:
     detail = gateway.ask(observe(0.0, 0.0, 0.0))["detail"]
     assert all(word in detail for word in ("'q'", "6", "3"))
+
+
+def test_every_missing_field_is_named_and_what_the_policy_takes(starter: Starter) -> None:
+    model = str(ROOT / "policies" / "reach.npz")
+    gateway = starter.serve(model, *PATIENT, folder=starter.folder())
+    detail = gateway.ask(observe(*ZERO))["detail"]
+    assert "fields 'goal', 'tip_error' are missing; the policy takes q float32 (6,) rad, " in detail
+    assert "goal float32 (3,) m" in detail
 
 
 def test_an_error_on_a_connection_does_not_end_it(gateway: Gateway) -> None:
