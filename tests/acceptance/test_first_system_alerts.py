@@ -85,19 +85,26 @@ def test_deadline_escalate_threshold(alarmed: dict[str, Gateway], flags: str) ->
     assert counters["consec_deadline_miss"] >= 50
 
 
-def test_auto_transport_escalate_p95_after_three_flushes(starter: Starter) -> None:
+@pytest.mark.parametrize("interval", ["0.5", NEVER])
+def test_auto_transport_escalate_p95_after_three_intervals(starter: Starter, interval: str) -> None:
     folder = starter.folder()
     gateway = starter.script(
         "--policy", dummy(folder), "--auto-transport-escalate-p95", "0.000001",
-        "--metrics-interval", NEVER,
+        "--metrics-interval", interval,
         folder=folder,
     )  # fmt: skip
-    for number in range(3):
-        gateway.ask(observe(*ZERO, corr_id=f"flush-{number}"))
-        assert not gateway.events(phase="advisory")
-        gateway.flush()
-    advice = gateway.event(phase="advisory")
-    assert advice["type"] == "transport_escalate"
+
+    def advised() -> list[dict[str, Any]]:
+        gateway.ask(observe(*ZERO))
+        return gateway.events(phase="advisory")
+
+    if interval == NEVER:  # reports that are asked for are no intervals
+        for _ in range(5):
+            assert not advised()
+            gateway.flush()
+        assert not advised()
+    else:
+        assert until(advised, "advice")[0]["type"] == "transport_escalate"
 
 
 def test_a_sample_over_the_deadline_has_deadline_miss(alarmed: dict[str, Gateway]) -> None:
