@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.events.faults import Faulty, failing
 
 from isthmus.cli import serve_flags
 from isthmus.cli.main import command_parser
@@ -16,6 +19,7 @@ from isthmus.cli.serve_listeners import wanted_addresses
 from isthmus.cli.serve_policies import Models
 from isthmus.cli.serving import Surroundings
 from isthmus.errors import Error
+from isthmus.events import EventLog, new_event
 from isthmus.telemetry import ALERTS
 
 FIRST_SYSTEM = """
@@ -152,6 +156,25 @@ def rules(folder: Path, *arguments: str) -> dict[str, tuple[float | None, float 
     alerts = surroundings.housekeeper._alerts
     assert alerts is not None
     return {name: (rule.warn, rule.crit) for name, rule in alerts.rules.items()}
+
+
+def test_what_the_end_of_a_log_lost_is_in_the_last_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that stays full: events that waited are lost when the log is closed."""
+    close = EventLog.close
+    monkeypatch.setattr(EventLog, "close", lambda log: close(log, 0))
+    surroundings = Surroundings(parsed("m.onnx", "--log-dir", str(tmp_path)))
+    assert surroundings.events is not None
+    with monkeypatch.context() as patched:
+        full = Faulty(write=failing(errno.ENOSPC))
+        patched.setattr("isthmus.events.livefile.os", full)
+        with surroundings:
+            for _ in range(5):
+                surroundings.events.emit(new_event("accept_paused"))
+            surroundings.housekeeper.close()
+    counters = json.loads((tmp_path / "ipc_metrics.json").read_text())["isthmus"]["counters"]
+    assert counters["events_dropped"] == surroundings.events.stats().dropped >= 5
 
 
 def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Surroundings:
             for log in (self.events, self._hashes):
                 if log is not None:
                     log.start()
-                    self._open.callback(log.close)
+                    self._open.callback(self._close_log, log)
         except BaseException:
             self._open.close()
             raise
@@ -108,6 +108,13 @@ class Surroundings:
         for log in (self._hashes, self.events):
             if log is not None:
                 log.close()
+
+    def _close_log(self, log: EventLog) -> None:
+        """End a log; what it lost by that is in the last reports, too."""
+        before = log.stats().dropped
+        log.close()
+        if log is self.events and log.stats().dropped > before and self.housekeeper.ended:
+            self.housekeeper.flush(advise=False)
 
     def load(self, models: Models) -> dict[str, Policy]:
         """Load the policies to begin with, which are closed at the end.

@@ -72,6 +72,8 @@ class Housekeeper:
             raise ValueError(f"an interval needs seconds above 0, got {interval_s!r}")
         self.rounds = 0
         self.failures = 0
+        self.ended = False
+        """True after the last round that `close` did."""
         self._ledger = ledger
         self._interval_s = interval_s
         self._sinks = [(sink, _Trouble()) for sink in sinks]
@@ -128,6 +130,7 @@ class Housekeeper:
                 log.error("a report takes more than %g s; it is left behind", timeout)
                 return
         self.flush(advise=False)
+        self.ended = True
 
     def _work(self) -> None:
         due_ns = self._now_ns() + round(self._interval_s * 1e9)
