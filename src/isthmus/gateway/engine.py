@@ -64,6 +64,7 @@ from .requests import Requests
 from .room import check_room
 from .session import Job, Session
 from .settings import Settings
+from .telling import LOST
 from .watch import Watch
 from .wires import Wires
 
@@ -512,7 +513,7 @@ class Engine:
         corr_id = codec.corr_id or f"{session.name}-e{number}"
         return error._replace(corr_id=corr_id, seq=codec.seq)
 
-    def _end(self, session: Session, reason: str = "the connection was lost") -> None:
+    def _end(self, session: Session, reason: str = LOST) -> None:
         if session.closed:
             return
         session.closed = True
