@@ -45,7 +45,7 @@ class Desk:
             infer_ns: what one inference of each takes.
             answers: knows the deadlines.
             executor: `inline`, `thread`, or `auto`: a thread for policies slower than a quarter
-                of their deadline, and for others from the first inference on that was slower.
+                of their deadline, and for others once two in a thousand inferences were.
             alone: every session in an inference of its own.
         """
         self.kinds: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Desk:
             self.kinds[name], self._executors[name] = "thread", executor
             found.append(executor)
             log.warning(
-                "policy %s: an inference took longer than a quarter of the deadline; a worker "
+                "policy %s: inferences took longer than a quarter of the deadline; a worker "
                 "thread runs it from now on",
                 name,
             )

@@ -62,12 +62,17 @@ class Executor(Protocol):
         ...
 
 
+FEW = 1000
+"""Inferences, among which a second long one is the policy's doing."""
+
+
 class Inline:
     """The engine's own thread.
 
     Attributes:
         batch: of the policy that it runs.
-        slow: True once an inference took longer than it may.
+        slow: True once two of `FEW` inferences took longer than they may. A single one may be the
+            host's doing.
     """
 
     idle = True
@@ -84,6 +89,8 @@ class Inline:
         self.slow = False
         self._alone = alone
         self._most_ns = most_ns
+        self._ran = 0
+        self._ran_long: int | None = None
 
     def submit(self, jobs: Sequence[Job], done: Done) -> None:
         """Infer now."""
@@ -108,8 +115,10 @@ class Inline:
         self.slow, self._most_ns = False, None
 
     def _time(self, took_ns: int) -> None:
+        self._ran += 1
         if self._most_ns is not None and took_ns > self._most_ns:
-            self.slow = True
+            self.slow = self._ran_long is not None and self._ran - self._ran_long < FEW
+            self._ran_long = self._ran
 
     def collect(self) -> None:
         """Nothing is ever left to deliver."""
