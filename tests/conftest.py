@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from isthmus.guard import forbidden, uninstall
 from isthmus.runtimes import Environment, built_environments
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +62,14 @@ def other_python(request: pytest.FixtureRequest) -> Environment:
         _missing(request.config, "an environment for another Python (.envs/test-*)")
     environment: Environment = request.param
     return environment
+
+
+@pytest.fixture(autouse=True)
+def unguarded() -> Iterator[None]:
+    """Take a guard back that `isthmus serve`, run in this process, has put up."""
+    yield
+    if forbidden():
+        uninstall()
 
 
 @pytest.fixture(scope="session")
