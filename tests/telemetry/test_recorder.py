@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.telemetry import STAGES, Counters, LatencyRecorder
+from isthmus.telemetry import STAGES, LatencyRecorder
 from isthmus.telemetry.recorder import FOLD
 
 
@@ -31,13 +31,6 @@ def test_an_unknown_stage_is_left_out() -> None:
 def test_refuses_another_number_of_stages() -> None:
     with pytest.raises(ValueError, match="expected 6 stages, got 2"):
         LatencyRecorder().record((1, 2))
-
-
-def test_counters_name_what_they_count() -> None:
-    counters = Counters()
-    counters.steps += 2
-    assert counters.to_dict()["steps"] == 2
-    assert set(counters.to_dict().values()) == {0, 2}
 
 
 def test_a_long_run_is_folded_on_the_way() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .advice import ADVICE, Advice, Advisor
 from .alertrules import ALERTS, AlertRule
 from .alerts import AlertChange, Alerts
-from .counters import Counters
 from .counts import COUNTERS
 from .ema import Ema
 from .histogram import QUANTILES, LogHistogram
@@ -27,7 +26,6 @@ __all__ = [
     "AlertChange",
     "AlertRule",
     "Alerts",
-    "Counters",
     "DeadlineWatchdog",
     "Ema",
     "LatencyRecorder",
